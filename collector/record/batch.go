@@ -5,7 +5,7 @@ package record
 // The zero Batch is empty and ready for [Batch.Decode], which reuses its memory. A Batch is not safe for concurrent
 // use while it is decoded; reading it from several goroutines is.
 type Batch struct {
-
+	_ struct{} // the columns, see codec.go
 }
 
 // Header describes a batch as a whole.
@@ -18,8 +18,10 @@ type Header struct {
 	// Kinds says which kinds of record the source can give, as a bit set: 1<<Kind.
 	Kinds uint8
 	// Mark is the source's heartbeat: it has given everything that happened up to this Unix nanosecond, as far as it can
-	// know. A batch may carry a Mark and no records.
+	// know. A batch may carry a Mark and no records. 0 means that the batch says nothing of it.
 	Mark int64
+	// Ended says that the source gave everything it had and will say no more.
+	Ended bool
 }
 
 // HasKind reports whether the source can give records of kind k.
