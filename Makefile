@@ -1,0 +1,51 @@
+# Everything a person or CI runs here. `make help` lists it.
+GO      ?= go
+BIN     := bin/forewarn
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CACHE   := .cache
+LINT    := $(CACHE)/golangci-lint
+LINT_VERSION := v2.15.0
+FUZZTIME ?= 10s
+
+.PHONY: help demo build test race lint fuzz property kill bench schema clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned
+	@$(BIN) demo
+
+build: ## build bin/forewarn
+	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/forewarn
+
+test: ## all tests with their usual number of cases (under 5 minutes on 2 cores)
+	@$(GO) vet ./...
+	@$(GO) test ./...
+
+race: ## all tests under the race detector
+	@$(GO) test -race ./...
+
+lint: $(LINT) ## the linters, with the import order among them
+	@$(LINT) run ./...
+
+$(LINT):
+	@echo "building golangci-lint $(LINT_VERSION) (once)"
+	@GOBIN=$(CURDIR)/$(CACHE) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+property: ## 100,000 random cases of the matcher against its slow oracle
+	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run 'Property' -v ./matcher | grep -v '^=== '
+
+kill: ## kill the process 100 times while records flow
+	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run 'Kill' -v ./matcher/pipeline | grep -v '^=== '
+
+fuzz: ## each fuzz target for FUZZTIME
+	@$(GO) list ./... | while read -r p; do \
+	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
+	    echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; \
+	  done || exit 1; done
+
+bench: ## the speed of scanning, tracking, reading and coding on this machine
+	@$(GO) test -run '^$$' -bench . -benchmem ./matcher ./collector/... ./signatures/...
+
+clean: ## remove what was built here
+	@rm -rf bin $(CACHE)
