@@ -1,0 +1,327 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// Entry is one piece of a tracker's state. A nil Value deletes it.
+type Entry struct{ Key, Value []byte }
+
+// Commit is one step of a partition: what changed since the last step, what there is to tell, and how far it got.
+type Commit struct {
+	// Position is the sequence of the last stream message whose effect is in the state.
+	Position uint64
+	// Progress holds the changed entries; the order does not matter and a key appears at most once.
+	Progress []Entry
+	// Outbox holds the revisions that must be published, in that order. Each is also kept as its warning's last revision.
+	Outbox []Revision
+	// Done are the numbers of outbox entries that are published since the last step. They go with this one, because a
+	// write of their own costs a sync: see [Store.OutboxDone].
+	Done []uint64
+	// Reset drops all progress of the partition first; its outbox stays. For a state that is built anew.
+	Reset bool
+}
+
+// Pending is a revision that waits in the outbox.
+type Pending struct {
+	Number uint64 // for [Store.OutboxDone]; grows with each entry of the partition
+	Revision
+}
+
+// part is what the store remembers of a partition while it is open. Its lock keeps a reader away from a commit that is
+// written in several transactions.
+type part struct {
+	sync.Mutex
+	redo bool // a committed step has not been applied completely: its marker is on the disk
+}
+
+func (s *Store) part(partition int) (*part, error) {
+	if partition < 0 || partition > math.MaxUint16 {
+		return nil, fmt.Errorf("partition %d is not between 0 and %d", partition, math.MaxUint16)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts[partition]
+	if p == nil {
+		p = &part{}
+		s.parts[partition] = p
+	}
+	return p, nil
+}
+
+// Commit writes all of c or nothing. After an error the step may have been taken or not, as with any transaction whose
+// confirmation was lost: call [Store.Position] to see, or commit the same step again, which is harmless.
+//
+// A step that fits into one Badger transaction (about 2 MiB) is one. A larger one is staged first, takes effect with one
+// small transaction, and is then moved to its place; a crash in between is repaired by the next Open or Commit.
+func (s *Store) Commit(partition int, c Commit) error {
+	doing := fmt.Sprintf("commit position %d of partition %d", c.Position, partition)
+	p, err := s.part(partition)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := s.room(); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	p.Lock()
+	defer p.Unlock()
+	s.warn.RLock()
+	defer s.warn.RUnlock()
+	if err := s.finish(partition, p); err != nil {
+		return s.explain(doing, err)
+	}
+	writes, err := s.writes(partition, c)
+	if err != nil {
+		return s.explain(doing, err)
+	}
+	err = s.atOnce(writes)
+	if errors.Is(err, badger.ErrTxnTooBig) {
+		err = s.staged(partition, p, writes)
+	}
+	return s.explain(doing, err)
+}
+
+// writes lists all that a step changes; the position comes last.
+func (s *Store) writes(partition int, c Commit) ([]write, error) {
+	at, err := s.place(partition)
+	if err != nil {
+		return nil, err
+	}
+	var w []write
+	if c.Reset {
+		keep := make(map[string]bool, len(c.Progress))
+		for _, e := range c.Progress {
+			keep[string(e.Key)] = true
+		}
+		err := s.scan("read progress", partKey(tableProgress, partition), func(key, _ []byte) error {
+			if !keep[string(key)] {
+				w = append(w, write{key: progressKey(partition, key)})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range c.Progress {
+		if len(e.Value) > MaxValueBytes {
+			return nil, fmt.Errorf("a progress entry of %d bytes is above the limit of %d", len(e.Value), MaxValueBytes)
+		}
+		w = append(w, write{key: progressKey(partition, e.Key), value: e.Value})
+	}
+	for _, n := range c.Done {
+		w = append(w, write{key: outboxKey(partition, n)})
+	}
+	last := map[string]int{} // warning id -> the place of its last revision in c.Outbox
+	for i := range c.Outbox {
+		r := &c.Outbox[i]
+		if len(r.Body) > MaxValueBytes {
+			return nil, fmt.Errorf("revision %d of warning %s of %d bytes is above the limit of %d", r.Revision, r.ID, len(r.Body), MaxValueBytes)
+		}
+		w = append(w, write{key: outboxKey(partition, at.outbox), value: r.append(nil)})
+		at.outbox++
+		last[r.ID] = i
+	}
+	for i := range c.Outbox {
+		if last[c.Outbox[i].ID] == i {
+			w = s.appendWarning(w, &c.Outbox[i])
+		}
+	}
+	at.position = c.Position
+	return append(w, write{key: partKey(tablePosition, partition), value: at.append(nil)}), nil
+}
+
+func (s *Store) step(name string) error {
+	if s.interrupt != nil {
+		return s.interrupt(name)
+	}
+	return nil
+}
+
+// atOnce writes everything in one transaction, or nothing.
+func (s *Store) atOnce(writes []write) error {
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, w := range writes {
+		if err := set(txn, w); err != nil {
+			return err
+		}
+	}
+	if err := s.step("commit"); err != nil {
+		return err
+	}
+	return txn.Commit()
+}
+
+func set(txn *badger.Txn, w write) error {
+	if w.value == nil {
+		return txn.Delete(w.key)
+	}
+	e := badger.NewEntry(w.key, w.value)
+	e.ExpiresAt = w.expires
+	return txn.SetEntry(e)
+}
+
+// staged takes a step that is too large for one transaction: stage every write, then one transaction with the marker (from
+// here on the step is taken), then apply the staged writes.
+func (s *Store) staged(partition int, p *part, writes []write) error {
+	if err := s.unstage(partition); err != nil { // leftovers of a step that never got its marker
+		return err
+	}
+	stage := make([]write, len(writes))
+	for i, w := range writes {
+		stage[i] = write{key: stagedKey(partition, uint32(i)), value: w.append(nil)}
+	}
+	if err := s.several("stage", stage); err != nil {
+		return err
+	}
+	if err := s.step("mark"); err != nil {
+		return err
+	}
+	marker := binary.BigEndian.AppendUint32([]byte{codecVersion}, uint32(len(writes)))
+	p.redo = true // even when the answer gets lost: finish looks at the disk
+	err := s.atOnce([]write{{key: partKey(tableMarker, partition), value: marker}})
+	if err != nil {
+		return err
+	}
+	return s.finish(partition, p)
+}
+
+// several writes in as many transactions as it takes. What a crash leaves of it is a prefix.
+func (s *Store) several(step string, writes []write) error {
+	txn := s.db.NewTransaction(true)
+	defer func() { txn.Discard() }()
+	flush := func() error {
+		if err := s.step(step); err != nil {
+			return err
+		}
+		if err := s.room(); err != nil {
+			return err
+		}
+		return txn.Commit()
+	}
+	for _, w := range writes {
+		err := set(txn, w)
+		if errors.Is(err, badger.ErrTxnTooBig) {
+			if err := flush(); err != nil {
+				return err
+			}
+			txn = s.db.NewTransaction(true)
+			err = set(txn, w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return flush()
+}
+
+// finish applies a step that was taken but not moved to its place. The staged writes set whole values, so doing it twice is
+// the same as once.
+func (s *Store) finish(partition int, p *part) error {
+	if !p.redo {
+		return nil
+	}
+	var marker []byte
+	err := s.db.View(func(txn *badger.Txn) (err error) {
+		marker, err = get(txn, partKey(tableMarker, partition))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if marker == nil { // the marker never got to the disk
+		p.redo = false
+		return nil
+	}
+	if len(marker) != 5 || marker[0] != codecVersion {
+		return fmt.Errorf("%w: the marker of partition %d has %d bytes", ErrCorrupt, partition, len(marker))
+	}
+	want := binary.BigEndian.Uint32(marker[1:])
+	var writes []write
+	err = s.scan("read staged writes", partKey(tableStaged, partition), func(_, v []byte) error {
+		w, err := decodeWrite(v)
+		if err == nil && uint32(len(writes)) < want {
+			writes = append(writes, w)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if uint32(len(writes)) != want {
+		return fmt.Errorf("%w: partition %d has %d of %d staged writes", ErrCorrupt, partition, len(writes), want)
+	}
+	if err := s.several("apply", writes); err != nil {
+		return err
+	}
+	if err := s.step("unmark"); err != nil {
+		return err
+	}
+	if err := s.atOnce([]write{{key: partKey(tableMarker, partition)}}); err != nil {
+		return err
+	}
+	p.redo = false
+	return s.unstage(partition)
+}
+
+// unstage removes staged writes that no marker needs.
+func (s *Store) unstage(partition int) error {
+	var gone []write
+	prefix := partKey(tableStaged, partition)
+	err := s.keys(prefix, func(key []byte) { gone = append(gone, write{key: key}) })
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return s.several("unstage", gone)
+}
+
+// keys calls fn with a copy of every whole key under prefix.
+func (s *Store) keys(prefix []byte, fn func(key []byte)) error {
+	return s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			fn(it.Item().KeyCopy(nil))
+		}
+		return nil
+	})
+}
+
+// recoverAll finishes the steps that a crash interrupted, and clears away those that it undid.
+func (s *Store) recoverAll() error {
+	marked, staged := map[int]bool{}, map[int]bool{}
+	for table, set := range map[byte]map[int]bool{tableMarker: marked, tableStaged: staged} {
+		err := s.keys([]byte{table}, func(key []byte) {
+			if len(key) >= 3 {
+				set[int(binary.BigEndian.Uint16(key[1:]))] = true
+			}
+		})
+		if err != nil {
+			return s.explain("look for interrupted commits", err)
+		}
+	}
+	for partition := range marked {
+		p, err := s.part(partition)
+		if err == nil {
+			p.redo = true
+			err = s.finish(partition, p)
+		}
+		if err != nil {
+			return s.explain(fmt.Sprintf("finish the interrupted commit of partition %d", partition), err)
+		}
+		delete(staged, partition)
+	}
+	for partition := range staged {
+		if err := s.unstage(partition); err != nil {
+			return s.explain(fmt.Sprintf("clear the interrupted commit of partition %d", partition), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func FuzzDecodeRevision(f *testing.F) {
+	r := revision("w1", 3, "body")
+	f.Add(r.append(nil))
+	f.Add([]byte{})
+	f.Add([]byte{codecVersion, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRevision(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+			return
+		}
+		again, err := decodeRevision(r.append(nil))
+		require.NoError(t, err)
+		require.Equal(t, r, again)
+	})
+}
+
+func FuzzDecodeWrite(f *testing.F) {
+	f.Add(write{key: []byte("k"), value: []byte("v"), expires: 7}.append(nil))
+	f.Add(write{key: []byte("k")}.append(nil))
+	f.Add([]byte{codecVersion, 2})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w, err := decodeWrite(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+			return
+		}
+		again, err := decodeWrite(w.append(nil))
+		require.NoError(t, err)
+		require.Equal(t, w, again)
+	})
+}
+
+func FuzzDecodePlace(f *testing.F) {
+	f.Add(place{1, 2}.append(nil))
+	f.Add([]byte{codecVersion})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := decodePlace(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+			return
+		}
+		require.Equal(t, b, p.append(nil))
+	})
+}
+
+func FuzzDecodePostings(f *testing.F) {
+	f.Add([]byte(`[{"anchor":"lost leader","field":"text","signature":"00","role":40}]`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := decodePostings(b); err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+		}
+	})
+}
