@@ -1,0 +1,170 @@
+package matcher
+
+import (
+	"strings"
+
+	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/signatures/literal"
+)
+
+// anchor is something that a record must have to meet a condition: the value of an attribute, or a literal in its text. A
+// condition has a set of anchors, and every record that meets it has at least one of them. An anchor may promise too much: what
+// it finds is always looked at in full.
+type anchor struct {
+	key    string // the attribute, or "" for a literal
+	value  string // the value in lower case, or the literal (in lower case when fold is set)
+	absent bool   // the attribute is not there
+	fold   bool   // the literal is compared without case
+}
+
+// minLiteral is the shortest literal that can anchor a condition: a single byte is in nearly every line.
+const minLiteral = 2
+
+// anchors returns the cheapest set of anchors of e, and a guess of how large a part of the records has one of them. An empty set
+// says that nothing anchors e.
+func (e *expr) anchors() (set []anchor, weight float64) {
+	switch e.op {
+	case opAttr:
+		return e.attrAnchors()
+	case opPath:
+		return []anchor{{key: record.ChangePath, value: wildPath(e.key)}}, attrWeight(record.ChangePath)
+	case opText, opRegex:
+		return literalAnchors(e.literals)
+	case opField:
+		return e.fieldAnchors()
+	case opAll:
+		for i := range e.kids {
+			s, w := e.kids[i].anchors()
+			if len(s) > 0 && (len(set) == 0 || w < weight) {
+				set, weight = s, w
+			}
+		}
+		return set, weight
+	case opAny:
+		for i := range e.kids {
+			s, w := e.kids[i].anchors()
+			if len(s) == 0 {
+				return nil, 0
+			}
+			set, weight = append(set, s...), weight+w
+		}
+		return set, weight
+	}
+	return nil, 0
+}
+
+func (e *expr) attrAnchors() (set []anchor, weight float64) {
+	if len(e.match.equals) == 0 {
+		return nil, 0
+	}
+	for _, v := range e.match.equals {
+		set = append(set, anchor{key: e.key, value: lowerASCII(v), absent: v == ""})
+		weight += attrWeight(e.key)
+	}
+	if e.absentOK {
+		set = append(set, anchor{key: e.key, absent: true})
+		weight += attrWeight(e.key)
+	}
+	return set, weight
+}
+
+// attrWeight guesses which part of the records has one certain value of an attribute. Reasons, alerts, metrics and paths are so
+// telling that they beat every literal; who spoke is hardly telling at all.
+func attrWeight(key string) float64 {
+	switch key {
+	case record.EventReason, record.AlertName, record.MetricName, record.ChangePath:
+		return 1e-9
+	case record.ChangeTo, record.ChangeVerb, record.ObjectKind, record.ObjectName:
+		return 0.02
+	case record.Component, record.Container:
+		return 0.05
+	}
+	return 0.2
+}
+
+// wildPath is a path with [*] in place of each element, so that a pattern and the paths that it means are the same.
+func wildPath(path string) string {
+	if strings.IndexByte(path, '[') < 0 {
+		return path
+	}
+	var b []byte
+	return string(appendWildPath(b, path))
+}
+
+// appendWildPath appends the wild form of path to dst.
+func appendWildPath(dst []byte, path string) []byte {
+	for {
+		i := strings.IndexByte(path, '[')
+		if i < 0 {
+			return append(dst, path...)
+		}
+		end := strings.IndexByte(path[i:], ']')
+		if end < 0 {
+			return append(dst, path...)
+		}
+		dst = append(append(dst, path[:i]...), "[*]"...)
+		path = path[i+end+1:]
+	}
+}
+
+func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
+	for _, l := range literals {
+		if len(l.Text) < minLiteral {
+			return nil, 0
+		}
+		set = append(set, anchor{value: l.Text, fold: l.Fold})
+		if l.Text != `\u` { // it is short but rare
+			weight += literalWeight(len(l.Text))
+		}
+	}
+	return set, weight
+}
+
+// literalWeight guesses which part of the records contains a literal of n bytes.
+func literalWeight(n int) float64 {
+	switch {
+	case n >= 11:
+		return 1e-5
+	case n >= 7:
+		return 1e-4
+	case n >= 5:
+		return 1e-3
+	case n == 4:
+		return 4e-3
+	case n == 3:
+		return 2e-2
+	}
+	return 0.15
+}
+
+// fieldAnchors gives the literal that a line with the field must contain: the field's value, or its name. In JSON a plain
+// character may be written as \u0061 as well, so a line with such an escape is looked at too.
+func (e *expr) fieldAnchors() (set []anchor, weight float64) {
+	if e.above == nil && e.below == nil && e.match != nil && e.match.matches("", false) {
+		return nil, 0 // a line without the field may match
+	}
+	name := e.key
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		name = name[i+1:]
+	}
+	best := literal.Literal{Text: name}
+	if e.match != nil && len(e.match.equals) == 1 {
+		if v := e.match.equals[0]; isPlainWord(v) && len(v) > len(name) {
+			best = literal.Literal{Text: v, Fold: e.match.fold}
+		}
+	}
+	if !isPlainWord(best.Text) {
+		return nil, 0
+	}
+	return literalAnchors([]literal.Literal{best, {Text: `\u`}})
+}
+
+// isPlainWord reports whether JSON writers have no reason to escape w, except as \uXXXX.
+func isPlainWord(w string) bool {
+	for i := range len(w) {
+		if c := w[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '/' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package matcher
+
+import (
+	"slices"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// Scan returns the hits of all records of the batch, in the order of the records and, of one record, in the order of the
+// signatures. They are valid until b or s is used again. It allocates nothing, except where s has to grow and in CEL
+// expressions.
+//
+// It finds candidates, which are pairs of a record and a condition, by what anchors conditions, and then looks at each in
+// full. So no prefilter can cause or hide a hit.
+func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
+	s.prepare(p)
+	s.hits, s.keys, s.candidates = s.hits[:0], s.keys[:0], s.candidates[:0]
+	s.Stats.Batches++
+	s.Stats.Records += uint64(b.Len())
+	s.Stats.Bytes += uint64(len(b.Text()))
+	if len(p.conditions) == 0 || b.Len() == 0 {
+		return s.hits
+	}
+	p.text.find(b.Text(), b.TextEnds(), s)
+	s.base += uint64(b.Len())
+	p.fieldCandidates(b, s)
+	slices.Sort(s.candidates)
+	p.confirm(b, s)
+	s.Stats.Hits += uint64(len(s.hits))
+	return s.hits
+}
+
+// fieldCandidates adds the candidates that are anchored by attributes.
+func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
+	s.setConds, s.setEnds = s.setConds[:0], s.setEnds[:0]
+	for j := range b.Sets() {
+		s.setConds = p.fields.appendConds(s.setConds, b.Set(j), s)
+		s.setEnds = append(s.setEnds, uint32(len(s.setConds)))
+	}
+	if len(s.setConds) == 0 {
+		return
+	}
+	for i := range b.Len() {
+		set := b.AttrSet(i)
+		start := uint32(0)
+		if set > 0 {
+			start = s.setEnds[set-1]
+		}
+		for _, c := range s.setConds[start:s.setEnds[set]] {
+			s.candidates = append(s.candidates, uint64(i)<<32|uint64(c))
+		}
+	}
+}
+
+// confirm looks at the sorted candidates in full.
+func (p *Program) confirm(b *record.Batch, s *Scratch) {
+	rec, sig := -1, -1
+	var on, off uint64
+	var last uint64
+	flush := func() {
+		if on|off != 0 {
+			p.hit(b.Header().Source, p.signatures[sig], on, off&^on, s)
+		}
+		on, off = 0, 0
+	}
+	for n, x := range s.candidates {
+		if n > 0 && x == last {
+			continue
+		}
+		last = x
+		c := &p.conditions[uint32(x)]
+		if i := int(x >> 32); i != rec || c.signature != sig {
+			flush()
+			if i != rec {
+				b.Get(i, &s.record)
+			}
+			rec, sig = i, c.signature
+		}
+		s.Stats.Candidates++
+		switch {
+		case c.met.holds(&s.record, s):
+			on |= 1 << c.role
+		case c.ended != nil && c.ended.holds(&s.record, s):
+			off |= 1 << c.role
+		}
+	}
+	flush()
+}
+
+func (p *Program) hit(source string, c *Compiled, on, off uint64, s *Scratch) {
+	start := len(s.keys)
+	s.keys = appendKey(s.keys, c, &s.record, source)
+	s.hits = append(s.hits, Hit{
+		Signature: c.Digest, Key: s.keys[start:len(s.keys):len(s.keys)], Source: source,
+		On: on, Off: off, Record: s.record,
+	})
+}
+
+// keyEnd ends each part of a key.
+const keyEnd = 0x1f
+
+// appendKey appends the correlation key of a record, as [Hit.Key] describes it.
+func appendKey(dst []byte, c *Compiled, r *record.Record, source string) []byte {
+	if v := r.Attrs.Value(record.Cluster); v != "" {
+		dst = appendPart(dst, "cluster", v)
+	}
+	whole := len(dst)
+	if len(c.By) == 0 || slices.Contains(c.Signature.By, "stream") {
+		return appendStream(dst, r, source)
+	}
+	for i := range c.By {
+		part := &c.By[i]
+		if part.Attrs[0] == record.Cluster {
+			continue
+		}
+		found := false
+		for _, key := range part.Attrs {
+			if v := r.Attrs.Value(key); v != "" {
+				dst, found = appendPart(dst, part.Name, v), true
+				break
+			}
+		}
+		if !found && !part.Optional {
+			return appendStream(dst[:whole], r, source)
+		}
+	}
+	return dst
+}
+
+// appendStream appends where the record was read from: its file, else its pod and container, else its source.
+func appendStream(dst []byte, r *record.Record, source string) []byte {
+	if v := r.Attrs.Value(record.FilePath); v != "" {
+		return appendPart(dst, "stream", v)
+	}
+	pod := r.Attrs.Value(record.Pod)
+	if pod == "" {
+		return appendPart(dst, "stream", source)
+	}
+	dst = append(dst, "stream="...)
+	if v := r.Attrs.Value(record.Namespace); v != "" {
+		dst = append(appendPlain(dst, v), '/')
+	}
+	dst = appendPlain(dst, pod)
+	if v := r.Attrs.Value(record.Container); v != "" {
+		dst = appendPlain(append(dst, '/'), v)
+	}
+	return append(dst, keyEnd)
+}
+
+func appendPart(dst []byte, name, value string) []byte {
+	return append(appendPlain(append(append(dst, name...), '='), value), keyEnd)
+}
+
+// appendPlain appends value, in which nothing may end the part.
+func appendPlain(dst []byte, value string) []byte {
+	start := len(dst)
+	dst = append(dst, value...)
+	for i := start; i < len(dst); i++ {
+		if dst[i] == keyEnd {
+			dst[i] = ' '
+		}
+	}
+	return dst
+}
