@@ -1,0 +1,85 @@
+package signatures
+
+import (
+	"slices"
+
+	"github.com/forewarn/forewarn/signatures/literal"
+)
+
+// minLiteral is the shortest text that may anchor a condition. Two bytes are in nearly every line.
+const minLiteral = 3
+
+// anchored reports whether something that can be looked up (the exact value of an attribute, or a text of at least minLiteral bytes)
+// is in every record that meets the condition. Without it every record would be compared with the condition, and one such signature
+// would slow down all.
+func (c *checker) anchored(w *Condition) bool {
+	switch {
+	case w.Not != nil:
+		return false
+	case w.All != nil:
+		return slices.ContainsFunc(w.All, func(x Condition) bool { return c.anchored(&x) })
+	case w.Any != nil:
+		return len(w.Any) > 0 && !slices.ContainsFunc(w.Any, func(x Condition) bool { return !c.anchored(&x) })
+	}
+	for _, m := range w.Attrs {
+		if anchorMatch(m) {
+			return true
+		}
+	}
+	switch {
+	case w.Event != nil:
+		e := w.Event
+		return anchorMatch(e.Reason) || anchorText(e.Message) || anchorMatch(e.Source) || e.Object != nil && anchorMatch(e.Object.Kind)
+	case w.Log != nil:
+		l := w.Log
+		return anchorMatch(l.Component) || anchorMatch(l.Container) || anchorText(l.Contains) || literalRegex(l.Regex) ||
+			slices.ContainsFunc(l.Fields, anchorField)
+	case w.Change != nil:
+		return !w.Change.Kind.IsZero() && w.Change.Path != ""
+	case w.Sample != nil:
+		return w.Sample.Metric != ""
+	case w.Alert != nil:
+		return anchorMatch(w.Alert.Name)
+	}
+	return false
+}
+
+// anchorMatch reports whether m names values that can be looked up.
+func anchorMatch(m Match) bool { return len(m.Equals) > 0 && !slices.Contains(m.Equals, "") }
+
+func anchorText(t Text) bool {
+	long := func(s string) bool { return len(s) >= minLiteral }
+	short := func(s string) bool { return len(s) < minLiteral }
+	return slices.ContainsFunc(t.All, long) || len(t.Any) > 0 && !slices.ContainsFunc(t.Any, short) || literalRegex(t.Regex)
+}
+
+// anchorField reports whether a line must have the field, whose name can then be looked for.
+func anchorField(f LogField) bool {
+	return len(f.Name) >= minLiteral && (f.Above != nil || f.Below != nil || len(f.Is.Equals) > 0 && !slices.Contains(f.Is.Equals, "") ||
+		len(f.Is.Contains) > 0 || len(f.Is.Prefix) > 0 || len(f.Is.Suffix) > 0)
+}
+
+// literalRegex reports whether every match of the expression holds a literal that is long enough. A broken one is reported elsewhere.
+func literalRegex(expr string) bool {
+	if expr == "" || len(expr) > maxRegex {
+		return false
+	}
+	r, err := literal.Parse(expr)
+	return err == nil && (r.Shortest() >= minLiteral || slices.ContainsFunc(r.All, func(l literal.Literal) bool { return len(l.Text) >= minLiteral }))
+}
+
+func (c *checker) noAnchor(path string, w *Condition) {
+	if len(leaves(w)) == 0 && len(groupNames(w)) == 0 {
+		return // it is empty, which was said
+	}
+	mend := "each part of `any`, and one part of `all`, needs an exact value or a text of 3 bytes or more"
+	switch {
+	case w.Event != nil:
+		path, mend = child(path, "event"), "add an exact reason, object kind or source, or a message of 3 bytes or more"
+	case w.Log != nil:
+		path, mend = child(path, "log"), "add the component, or a text of 3 bytes or more that is in every such line"
+	case w.Alert != nil:
+		path, mend = child(path, "alert"), "add the exact name of the alert"
+	}
+	c.error(path, "nothing can anchor this: every record would have to be compared with it", mend)
+}
