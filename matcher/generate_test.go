@@ -258,6 +258,7 @@ func (d dice) record(i, span int, source life) sourced {
 	attrs := map[string]string{record.Node: pick(d, "n0", "n0", "n1"), record.Namespace: "ns", record.Pod: pick(d, "p0", "p0", "p1", "p2")}
 	if d.chance(5) {
 		delete(attrs, pick(d, record.Node, record.Namespace, record.Pod))
+		attrs[pick(d, record.Cluster, record.Container, record.FilePath)] = "x"
 	}
 	if d.chance(50) {
 		attrs[record.Component] = pick(d, "c0", "c1")
@@ -280,7 +281,7 @@ func (d dice) record(i, span int, source life) sourced {
 			delete(attrs, record.ChangePath)
 		}
 	case record.Sample:
-		attrs = map[string]string{record.Node: attrs[record.Node], record.Namespace: "ns", record.Pod: attrs[record.Pod]}
+		attrs = map[string]string{record.Node: attrs[record.Node], record.Namespace: attrs[record.Namespace], record.Pod: attrs[record.Pod]}
 		attrs[record.MetricName], attrs["label.l"] = pick(d, "m0", "m0", "m1", "limit"), pick(d, "x", "x", "y")
 		r.Value = float64(d.IntN(6))
 		if attrs[record.MetricName] == "limit" {

@@ -299,8 +299,41 @@ func naiveText(t signatures.Text, text string) bool {
 		(t.Regex == "" || regexp.MustCompile(t.Regex).MatchString(text))
 }
 
-// naiveKey returns the correlation key's attributes in order; a nil key means the record's stream.
-func naiveKey(by signatures.Key, r *record.Record) (key []record.Attr) {
+// naiveKey returns the parts of the correlation key in order.
+func naiveKey(by signatures.Key, r *record.Record, source string) (key []record.Attr) {
+	if v, known := r.Attrs.Get(record.Cluster); known {
+		key = append(key, record.Attr{Key: "cluster", Value: v})
+	}
+	if parts, whole := naiveParts(by, r); whole {
+		return append(key, parts...)
+	}
+	stream := r.Attrs.Value(record.FilePath)
+	if stream == "" {
+		var of []string
+		for _, name := range []string{record.Namespace, record.Pod, record.Container} {
+			if v, known := r.Attrs.Get(name); known {
+				of = append(of, v)
+			}
+		}
+		stream = strings.Join(of, "/")
+		if _, known := r.Attrs.Get(record.Pod); !known {
+			stream = source
+		}
+	}
+	return append(key, record.Attr{Key: "stream", Value: stream})
+}
+
+// keyText is the correlation key as people read it.
+func keyText(key []record.Attr) string {
+	var values []string
+	for _, a := range key {
+		values = append(values, a.Value)
+	}
+	return strings.Join(values, "/")
+}
+
+// naiveParts returns what the words of a key stand for, and whether everything was there.
+func naiveParts(by signatures.Key, r *record.Record) (key []record.Attr, whole bool) {
 	need := func(name, attr string) bool {
 		v, found := r.Attrs.Get(attr)
 		if found {
@@ -310,7 +343,7 @@ func naiveKey(by signatures.Key, r *record.Record) (key []record.Attr) {
 	}
 	namespace := func() bool { return need("namespace", record.Namespace) }
 	pod := func() bool { return namespace() && need("pod", record.Pod) }
-	whole := len(by) > 0
+	whole = len(by) > 0
 	for _, word := range by {
 		switch word {
 		case "container":
@@ -333,8 +366,5 @@ func naiveKey(by signatures.Key, r *record.Record) (key []record.Attr) {
 			whole = whole && need(word, word)
 		}
 	}
-	if !whole {
-		return nil
-	}
-	return key
+	return key, whole
 }

@@ -386,7 +386,7 @@ func (o *oracle) climbAny(t int64, roles uint64, r *record.Record) (climbed bool
 func (l *ladder) add(t int64, r *record.Record) bool {
 	c := contribution{time: t, weight: max(uint64(r.Count), 1)}
 	if l.distinct != nil {
-		if parts := naiveKey(l.distinct.Of, r); parts != nil {
+		if parts, whole := naiveParts(l.distinct.Of, r); whole {
 			c.distinct = fmt.Sprint(parts)
 		}
 	}
@@ -719,14 +719,14 @@ func naiveKinds(c *signatures.Condition) (kinds uint8) {
 
 // sure is true when every source that could have said otherwise has passed the time, and there is one.
 func (o *oracle) sure(kinds uint8, t int64) bool {
-	any, all := false, true
+	some, every := false, true
 	for _, l := range o.lives {
 		if l.kinds&kinds == 0 || contradicts(l.scope, o.key) {
 			continue
 		}
-		any = true
+		some = true
 		if l.mark < t {
-			all = false
+			every = false
 			if o.open {
 				o.now.silent[l.source] = true
 			} else {
@@ -734,7 +734,7 @@ func (o *oracle) sure(kinds uint8, t int64) bool {
 			}
 		}
 	}
-	return any && all
+	return some && every
 }
 
 // contradicts is true when a scope and a key give one attribute different values.

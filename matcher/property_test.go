@@ -1,12 +1,18 @@
 package matcher_test
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/matcher"
 )
 
 // horizon is how far everything is settled when all of a case's marks have been given.
@@ -24,24 +30,6 @@ func (c *foldCase) horizon() int64 {
 	return watermark - c.lateness
 }
 
-// keyText is the correlation key as people read it.
-func keyText(key []record.Attr, r *record.Record, source string) string {
-	if key == nil {
-		if file := r.Attrs.Value(record.FilePath); file != "" {
-			return file
-		}
-		if pod, container := r.Attrs.Value(record.Pod), r.Attrs.Value(record.Container); pod != "" && container != "" {
-			return pod + "/" + container
-		}
-		return source
-	}
-	var values []string
-	for _, a := range key {
-		values = append(values, a.Value)
-	}
-	return strings.Join(values, "/")
-}
-
 // oracleWarnings folds a whole case: the episodes of each signature and key, as text, the untold ones last.
 func oracleWarnings(c *foldCase, untold bool) map[string][]string {
 	warnings := map[string][]string{}
@@ -57,8 +45,8 @@ func oracleWarnings(c *foldCase, untold bool) map[string][]string {
 			if on|off == 0 {
 				continue
 			}
-			key := naiveKey(sig.By, &r.record)
-			text := keyText(key, &r.record, r.source)
+			key := naiveKey(sig.By, &r.record, r.source)
+			text := keyText(key)
 			if keys[text] == nil {
 				keys[text] = &progress{key: key}
 			}
@@ -76,6 +64,68 @@ func oracleWarnings(c *foldCase, untold bool) map[string][]string {
 	return warnings
 }
 
+// arrival is one thing that a matching process hears: a record or a mark.
+type arrival struct {
+	wall   int64
+	order  uint64 // among those of one moment
+	record *sourced
+	mark   matcher.Mark
+}
+
+// arrivals lays a case out in an order that the lateness allows: a record comes before any source can have marked its time
+// and the lateness. How long each takes depends on it and the seed only, so that leaving one out moves no other.
+func (c *foldCase) arrivals(seed uint64) []arrival {
+	var list []arrival
+	for i := range c.records {
+		r := &c.records[i]
+		d := newDice(seed ^ r.record.ID)
+		inTime := func() int64 { return r.record.Time + d.Int64N(c.lateness/second)*second }
+		if seed == inOrder {
+			list = append(list, arrival{wall: r.record.Time, order: uint64(i), record: r})
+			continue
+		}
+		list = append(list, arrival{wall: inTime(), order: d.Uint64(), record: r})
+		for range r.copies {
+			a := arrival{wall: inTime(), order: d.Uint64(), record: r}
+			if d.chance(50) {
+				a.wall += d.Int64N(200) * second
+			}
+			list = append(list, a)
+		}
+	}
+	for _, l := range c.sources {
+		d := newDice(seed ^ record.Identity(l.source))
+		m := matcher.Mark{Source: l.source, Kinds: l.kinds, Scope: l.scope}
+		wall := start - second
+		for m.Time = min(wall, l.mark); ; m.Time = min(m.Time+(d.Int64N(20)+1)*second, l.mark) {
+			wall = max(wall, m.Time+d.Int64N(5)*second)
+			m.Ended = l.ended && m.Time == l.mark
+			list = append(list, arrival{wall: wall, order: d.Uint64(), mark: m})
+			if m.Time == l.mark {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b arrival) int { return cmp.Or(cmp.Compare(a.wall, b.wall), cmp.Compare(a.order, b.order)) })
+	for _, l := range c.sources { // one source's marks overtake each other never
+		var places []int
+		var marks []matcher.Mark
+		for i := range list {
+			if list[i].mark.Source == l.source {
+				places, marks = append(places, i), append(marks, list[i].mark)
+			}
+		}
+		slices.SortFunc(marks, func(a, b matcher.Mark) int { return cmp.Compare(a.Time, b.Time) })
+		for i, place := range places {
+			list[place].mark = marks[i]
+		}
+	}
+	return list
+}
+
+// inOrder is the seed of the arrangement in which nothing is late and nothing comes twice.
+const inOrder = 0
+
 func TestOracleGivesWhatWasWorkedOutByHand(t *testing.T) {
 	t.Parallel()
 	for _, c := range specCases() {
@@ -88,4 +138,74 @@ func TestOracleGivesWhatWasWorkedOutByHand(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+// minimise makes a failing case small: fewer records, sources and signatures, then signatures with fewer features.
+func minimise(c *foldCase, fails func(*foldCase) bool) *foldCase {
+	for smallerStill := true; smallerStill; {
+		smallerStill = false
+		try := func(change func(*foldCase)) bool {
+			n := *c
+			n.records, n.sources, n.signatures = slices.Clone(c.records), slices.Clone(c.sources), slices.Clone(c.signatures)
+			change(&n)
+			if !fails(&n) {
+				return false
+			}
+			c, smallerStill = &n, true
+			return true
+		}
+		for i := len(c.signatures) - 1; i >= 0 && len(c.signatures) > 1; i-- {
+			try(func(n *foldCase) { n.signatures = slices.Delete(n.signatures, i, i+1) })
+		}
+		for size := max(len(c.records)/2, 1); size > 0; size /= 2 {
+			for i := len(c.records) - size; i >= 0; i -= size {
+				if i+size <= len(c.records) {
+					try(func(n *foldCase) { n.records = slices.Delete(n.records, i, i+size) })
+				}
+			}
+		}
+		for i := len(c.sources) - 1; i > 0; i-- {
+			name := c.sources[i].source
+			try(func(n *foldCase) {
+				n.sources = slices.Delete(n.sources, i, i+1)
+				n.records = slices.DeleteFunc(n.records, func(r sourced) bool { return r.source == name })
+			})
+		}
+		for i := range c.records {
+			if c.records[i].copies > 0 {
+				try(func(n *foldCase) { n.records[i].copies = 0 })
+			}
+		}
+		for i := range c.signatures {
+			for _, s := range smaller(c.signatures[i]) {
+				try(func(n *foldCase) { n.signatures[i] = s })
+			}
+		}
+	}
+	return c
+}
+
+// String writes a case for a person who has to understand it.
+func (c *foldCase) String() string {
+	var b strings.Builder
+	for _, s := range c.signatures {
+		text, err := yaml.Marshal(s)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		b.Write(text)
+	}
+	at := func(t int64) float64 { return time.Duration(t - start).Seconds() }
+	fmt.Fprintf(&b, "lateness %s, silent after %s\n", time.Duration(c.lateness), time.Duration(c.silentAfter))
+	for _, l := range c.sources {
+		fmt.Fprintf(&b, "source %s kinds %05b scope %v last mark %g ended %t\n", l.source, l.kinds>>1, l.scope, at(l.mark), l.ended)
+	}
+	for _, r := range slices.SortedFunc(slices.Values(c.records), func(a, b sourced) int { return cmp.Compare(a.record.Time, b.record.Time) }) {
+		fmt.Fprintf(&b, "%6g %s %s seq %d id %016x count %d value %g copies %d", at(r.record.Time), r.source, r.record.Kind, r.record.Seq, r.record.ID, r.record.Count, r.record.Value, r.copies)
+		for _, a := range r.record.Attrs {
+			fmt.Fprintf(&b, " %s=%s", a.Key[strings.LastIndexByte(a.Key, '.')+1:], a.Value)
+		}
+		fmt.Fprintf(&b, " %q\n", r.record.Text)
+	}
+	return b.String()
 }
