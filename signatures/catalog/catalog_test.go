@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -39,5 +40,12 @@ func TestEveryFileIsOneSoundSignature(t *testing.T) {
 		require.Equal(t, names[i], s.ID+path.Ext(names[i]), "the file is named after the id")
 		require.NotEmpty(t, strings.TrimSpace(s.Cause), "%s: a cause", s.ID)
 		require.NotEmpty(t, strings.TrimSpace(s.Impact), "%s: an impact", s.ID)
+	}
+}
+
+func TestTheCatalogueCompiles(t *testing.T) {
+	_, problems := matcher.Compile(load(t), matcher.CompileOptions{})
+	for _, p := range problems {
+		t.Error(p)
 	}
 }
