@@ -55,44 +55,45 @@ func (s *Store) part(partition int) (*part, error) {
 	return p, nil
 }
 
-// Commit writes all of c or nothing. After an error the step may have been taken or not, as with any transaction whose
+// Commit writes all of c or nothing, and returns the number of c's first outbox entry; the others follow it. After an error the step may have been taken or not, as with any transaction whose
 // confirmation was lost: call [Store.Position] to see, or commit the same step again, which is harmless.
 //
 // A step that fits into one Badger transaction (about 2 MiB) is one. A larger one is staged first, takes effect with one
 // small transaction, and is then moved to its place; a crash in between is repaired by the next Open or Commit.
-func (s *Store) Commit(partition int, c Commit) error {
+func (s *Store) Commit(partition int, c Commit) (first uint64, err error) {
 	doing := fmt.Sprintf("commit position %d of partition %d", c.Position, partition)
 	p, err := s.part(partition)
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	if err := s.room(); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	p.Lock()
 	defer p.Unlock()
 	s.warn.RLock()
 	defer s.warn.RUnlock()
 	if err := s.finish(partition, p); err != nil {
-		return s.explain(doing, err)
+		return 0, s.explain(doing, err)
 	}
-	writes, err := s.writes(partition, c)
+	first, writes, err := s.writes(partition, c)
 	if err != nil {
-		return s.explain(doing, err)
+		return 0, s.explain(doing, err)
 	}
 	err = s.atOnce(writes)
 	if errors.Is(err, badger.ErrTxnTooBig) {
 		err = s.staged(partition, p, writes)
 	}
-	return s.explain(doing, err)
+	return first, s.explain(doing, err)
 }
 
-// writes lists all that a step changes; the position comes last.
-func (s *Store) writes(partition int, c Commit) ([]write, error) {
+// writes lists all that a step changes, the position last, and returns the number of the first outbox entry.
+func (s *Store) writes(partition int, c Commit) (uint64, []write, error) {
 	at, err := s.place(partition)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
+	first := at.outbox
 	var w []write
 	if c.Reset {
 		keep := make(map[string]bool, len(c.Progress))
@@ -106,12 +107,12 @@ func (s *Store) writes(partition int, c Commit) ([]write, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 	}
 	for _, e := range c.Progress {
 		if len(e.Value) > MaxValueBytes {
-			return nil, fmt.Errorf("a progress entry of %d bytes is above the limit of %d", len(e.Value), MaxValueBytes)
+			return 0, nil, fmt.Errorf("a progress entry of %d bytes is above the limit of %d", len(e.Value), MaxValueBytes)
 		}
 		w = append(w, write{key: progressKey(partition, e.Key), value: e.Value})
 	}
@@ -122,7 +123,7 @@ func (s *Store) writes(partition int, c Commit) ([]write, error) {
 	for i := range c.Outbox {
 		r := &c.Outbox[i]
 		if len(r.Body) > MaxValueBytes {
-			return nil, fmt.Errorf("revision %d of warning %s of %d bytes is above the limit of %d", r.Revision, r.ID, len(r.Body), MaxValueBytes)
+			return 0, nil, fmt.Errorf("revision %d of warning %s of %d bytes is above the limit of %d", r.Revision, r.ID, len(r.Body), MaxValueBytes)
 		}
 		w = append(w, write{key: outboxKey(partition, at.outbox), value: r.append(nil)})
 		at.outbox++
@@ -134,7 +135,7 @@ func (s *Store) writes(partition int, c Commit) ([]write, error) {
 		}
 	}
 	at.position = c.Position
-	return append(w, write{key: partKey(tablePosition, partition), value: at.append(nil)}), nil
+	return first, append(w, write{key: partKey(tablePosition, partition), value: at.append(nil)}), nil
 }
 
 func (s *Store) step(name string) error {

@@ -23,6 +23,11 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
+func commit(s *Store, partition int, c Commit) error {
+	_, err := s.Commit(partition, c)
+	return err
+}
+
 func revision(id string, n uint32, body string) Revision {
 	return Revision{
 		ID: id, Revision: n, Signature: "etcd-slow-disk", Severity: "critical", State: "forming",
@@ -58,7 +63,7 @@ func TestCommitKeepsStateOutboxAndPositionTogether(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.Equal(t, content{Progress: map[string]string{}}, read(t, s, 3))
 
-	require.NoError(t, s.Commit(3, Commit{
+	require.NoError(t, commit(s, 3, Commit{
 		Position: 7,
 		Progress: []Entry{{[]byte("a"), []byte("1")}, {[]byte("b"), []byte{}}},
 		Outbox:   []Revision{revision("w1", 1, "one"), revision("w2", 1, "two"), revision("w1", 2, "three")},
@@ -66,22 +71,28 @@ func TestCommitKeepsStateOutboxAndPositionTogether(t *testing.T) {
 	require.Equal(t, content{7, map[string]string{"a": "1", "b": ""}, []string{"w1-1", "w2-1", "w1-2"}}, read(t, s, 3))
 	require.Equal(t, content{Progress: map[string]string{}}, read(t, s, 0), "partitions do not see each other")
 
+	first, err := s.Commit(2, Commit{Position: 1})
+	require.NoError(t, err)
+	require.Zero(t, first)
 	var numbers []uint64
 	require.NoError(t, s.Outbox(3, func(p Pending) error { numbers = append(numbers, p.Number); return nil }))
-	require.NoError(t, s.Commit(3, Commit{
+	require.Equal(t, []uint64{0, 1, 2}, numbers)
+	first, err = s.Commit(3, Commit{
 		Position: 9, Progress: []Entry{{Key: []byte("a")}, {[]byte("c"), []byte("3")}},
 		Outbox: []Revision{revision("w3", 1, "four")}, Done: numbers[:1],
-	}))
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, first)
 	require.NoError(t, s.OutboxDone(3, numbers[1]))
 	require.Equal(t, content{9, map[string]string{"b": "", "c": "3"}, []string{"w1-2", "w3-1"}}, read(t, s, 3))
 
-	require.NoError(t, s.Commit(3, Commit{Position: 1, Reset: true, Progress: []Entry{{[]byte("c"), []byte("new")}}}))
+	require.NoError(t, commit(s, 3, Commit{Position: 1, Reset: true, Progress: []Entry{{[]byte("c"), []byte("new")}}}))
 	require.Equal(t, content{1, map[string]string{"c": "new"}, []string{"w1-2", "w3-1"}}, read(t, s, 3))
 
 	positions := map[int]uint64{}
 	require.NoError(t, s.Partitions(func(p int, at uint64) error { positions[p] = at; return nil }))
-	require.Equal(t, map[int]uint64{3: 1}, positions)
-	require.ErrorContains(t, s.Commit(70000, Commit{}), "partition 70000")
+	require.Equal(t, map[int]uint64{2: 1, 3: 1}, positions)
+	require.ErrorContains(t, commit(s, 70000, Commit{}), "partition 70000")
 }
 
 // small makes a few hundred KiB a large step.
@@ -117,7 +128,7 @@ func TestCommitOfAnySize(t *testing.T) {
 	s, err := Open(Options{Dir: dir, memTable: small})
 	require.NoError(t, err)
 	c, want := huge(1)
-	require.NoError(t, s.Commit(1, c))
+	require.NoError(t, commit(s, 1, c))
 	require.Equal(t, want, read(t, s, 1))
 	require.NoError(t, s.Close())
 
@@ -128,10 +139,10 @@ func TestCommitOfAnySize(t *testing.T) {
 	for _, e := range c.Progress {
 		deletes.Progress = append(deletes.Progress, Entry{Key: e.Key})
 	}
-	require.NoError(t, s.Commit(1, deletes))
+	require.NoError(t, commit(s, 1, deletes))
 	require.Empty(t, read(t, s, 1).Progress)
 
-	err = s.Commit(1, Commit{Position: 3, Progress: []Entry{{[]byte("a"), make([]byte, MaxValueBytes+1)}}})
+	err = commit(s, 1, Commit{Position: 3, Progress: []Entry{{[]byte("a"), make([]byte, MaxValueBytes+1)}}})
 	require.ErrorContains(t, err, "above the limit")
 	require.EqualValues(t, 2, read(t, s, 1).Position)
 }
@@ -155,7 +166,7 @@ func TestAKilledProcessLosesNoCommit(t *testing.T) {
 			for i := range 50 {
 				k := fmt.Sprintf("k%d", i%7)
 				r := revision("w", uint32(i), "b")
-				require.NoError(t, s.Commit(0, Commit{Position: uint64(i), Progress: []Entry{{[]byte(k), fmt.Append(nil, i)}}, Outbox: []Revision{r}}))
+				require.NoError(t, commit(s, 0, Commit{Position: uint64(i), Progress: []Entry{{[]byte(k), fmt.Append(nil, i)}}, Outbox: []Revision{r}}))
 				want.Position, want.Progress[k] = uint64(i), fmt.Sprint(i)
 				want.Outbox = append(want.Outbox, fmt.Sprintf("w-%d", i))
 				if i%10 == 9 {
@@ -181,7 +192,7 @@ func TestAnInterruptedCommitIsThereWhollyOrNotAtAll(t *testing.T) {
 		s, err := Open(Options{Dir: dir, NoSync: true, memTable: small})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		require.NoError(t, s.Commit(0, old))
+		require.NoError(t, commit(s, 0, old))
 		n := 0
 		s.interrupt = func(name string) error {
 			if at < 0 {
@@ -192,7 +203,7 @@ func TestAnInterruptedCommitIsThereWhollyOrNotAtAll(t *testing.T) {
 			}
 			return nil
 		}
-		err = s.Commit(0, step)
+		err = commit(s, 0, step)
 		s.interrupt = nil
 		return s, dir, err
 	}
@@ -220,7 +231,7 @@ func TestAnInterruptedCommitIsThereWhollyOrNotAtAll(t *testing.T) {
 			}
 			// The process that lives on sees the same, and can commit the step again.
 			require.Equal(t, got, read(t, s, 0))
-			require.NoError(t, s.Commit(0, step))
+			require.NoError(t, commit(s, 0, step))
 			got = read(t, s, 0)
 			got.Outbox = got.Outbox[max(0, len(got.Outbox)-200):] // taken twice, it is told twice
 			require.Equal(t, after, got)
@@ -236,7 +247,7 @@ func TestPartitionsCommitAtTheSameTime(t *testing.T) {
 	for p := range 8 {
 		wg.Go(func() {
 			for i := range 20 {
-				err := s.Commit(p, Commit{
+				err := commit(s, p, Commit{
 					Position: uint64(i), Progress: []Entry{{[]byte("k"), fmt.Append(nil, i)}},
 					Outbox: []Revision{revision(fmt.Sprintf("w%d", p), uint32(i), "b")},
 				})
@@ -264,7 +275,7 @@ func TestPartitionsCommitAtTheSameTime(t *testing.T) {
 
 func TestAnErrorOfTheCallbackComesBackAsItIs(t *testing.T) {
 	s := open(t, t.TempDir())
-	require.NoError(t, s.Commit(0, Commit{Position: 1, Progress: []Entry{{[]byte("a"), []byte("1")}}, Outbox: []Revision{revision("w", 1, "")}}))
+	require.NoError(t, commit(s, 0, Commit{Position: 1, Progress: []Entry{{[]byte("a"), []byte("1")}}, Outbox: []Revision{revision("w", 1, "")}}))
 	stop := errors.New("stop")
 	require.Equal(t, stop, s.LoadProgress(0, func(_, _ []byte) error { return stop }))
 	require.Equal(t, stop, s.Outbox(0, func(Pending) error { return stop }))
@@ -278,7 +289,7 @@ func TestDamagedStateIsToldWithWhatToDo(t *testing.T) {
 	require.NoError(t, s.atOnce([]write{{key: partKey(tablePosition, 0), value: []byte("junk")}}))
 	_, err = s.Position(0)
 	require.ErrorIs(t, err, ErrCorrupt)
-	require.NoError(t, s.Commit(1, Commit{Position: 5, Progress: []Entry{{[]byte("k"), bytes.Repeat([]byte("v"), 1000)}}}))
+	require.NoError(t, commit(s, 1, Commit{Position: 5, Progress: []Entry{{[]byte("k"), bytes.Repeat([]byte("v"), 1000)}}}))
 	require.NoError(t, s.Close())
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "store", "MANIFEST"), []byte("this is not a manifest at all"), 0o600))

@@ -48,7 +48,7 @@ func TestCloseIsSafe(t *testing.T) {
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close())
 
-	require.ErrorIs(t, s.Commit(0, Commit{}), ErrClosed)
+	require.ErrorIs(t, commit(s, 0, Commit{}), ErrClosed)
 	_, err = s.Position(0)
 	require.ErrorIs(t, err, ErrClosed)
 	require.ErrorIs(t, s.LoadProgress(0, nil), ErrClosed)
@@ -75,7 +75,7 @@ func TestAFullDiskRefusesWritesAndGivesThemBack(t *testing.T) {
 	s.free = func(string) (uint64, bool) { return left, true }
 	now = now.Add(time.Second)
 
-	err = s.Commit(0, Commit{Position: 1})
+	err = commit(s, 0, Commit{Position: 1})
 	require.ErrorIs(t, err, ErrDiskFull)
 	require.ErrorContains(t, err, "10 MiB are left")
 	require.ErrorContains(t, err, "free some space")
@@ -85,7 +85,7 @@ func TestAFullDiskRefusesWritesAndGivesThemBack(t *testing.T) {
 
 	left = 1 << 30
 	now = now.Add(time.Second)
-	require.NoError(t, s.Commit(0, Commit{Position: 1}))
+	require.NoError(t, commit(s, 0, Commit{Position: 1}))
 
 	err = s.explain("commit", fmt.Errorf("write: %w", syscall.ENOSPC))
 	require.ErrorIs(t, err, ErrDiskFull)
@@ -145,7 +145,7 @@ func writeOld(t *testing.T, dir string) {
 	t.Helper()
 	s, err := Open(Options{Dir: dir})
 	require.NoError(t, err)
-	require.NoError(t, s.Commit(3, Commit{
+	require.NoError(t, commit(s, 3, Commit{
 		Position: 42, Progress: []Entry{{[]byte("a"), []byte("1")}, {[]byte("b"), []byte{}}},
 		Outbox: []Revision{revision("w1", 1, "one"), revision("w1", 2, "two")},
 	}))

@@ -60,7 +60,7 @@ func TestACorrectedOpeningTimeLeavesOneWarning(t *testing.T) {
 	r := revision("w", 1, "one")
 	require.NoError(t, s.PutWarning(r))
 	r.Revision, r.Opened = 2, r.Opened.Add(-time.Minute)
-	require.NoError(t, s.Commit(0, Commit{Position: 1, Outbox: []Revision{r}}))
+	require.NoError(t, commit(s, 0, Commit{Position: 1, Outbox: []Revision{r}}))
 	require.Equal(t, []string{"w"}, ids(t, s, Filter{}))
 
 	require.NoError(t, s.Maintain(t.Context()))
@@ -78,7 +78,7 @@ func TestFinishedWarningsAreForgottenAfterTheRetention(t *testing.T) {
 	now = now.Add(-2 * time.Hour) // written two hours ago
 	final := revision("finished", 2, "")
 	final.Final = true
-	require.NoError(t, s.Commit(0, Commit{Position: 1, Outbox: []Revision{final, revision("open", 1, "")}}))
+	require.NoError(t, commit(s, 0, Commit{Position: 1, Outbox: []Revision{final, revision("open", 1, "")}}))
 	require.Equal(t, []string{"open"}, ids(t, s, Filter{}))
 	require.Len(t, read(t, s, 0).Outbox, 2, "what was not told yet is still told")
 
