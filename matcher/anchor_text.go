@@ -33,8 +33,8 @@ func tierShapes() []tier {
 	return []tier{
 		{window: 8, stride: 4, mask: 1<<64 - 1},
 		{window: 4, stride: 4, mask: 1<<32 - 1},
-		{window: 4, stride: 2, mask: 1<<32 - 1},
-		{window: 3, stride: 1, mask: 1<<24 - 1},
+		{window: 3, stride: 2, mask: 1<<24 - 1},
+		{window: 2, stride: 2, mask: 1<<16 - 1},
 		{window: 2, stride: 1, mask: 1<<16 - 1},
 	}
 }
@@ -78,38 +78,6 @@ func (t *tier) windowAt(text []byte, p int) uint64 {
 }
 
 func hashWindow(w uint64) uint64 { return w * mulHash }
-
-// appendPositions appends the positions in [from, to) at which a window is in the bitmap. from is a multiple of the stride,
-// and eight bytes from every position on are readable.
-func (t *tier) appendPositions(dst []uint32, text []byte, from, to int) []uint32 {
-	stride, mask, shift, bitmap := t.stride, t.mask, t.shift&63, t.bitmap
-	p := from
-	for ; p+3*stride < to; p += 4 * stride {
-		h0 := (binary.LittleEndian.Uint64(text[p:]) | foldMask) & mask * mulHash >> shift
-		h1 := (binary.LittleEndian.Uint64(text[p+stride:]) | foldMask) & mask * mulHash >> shift
-		h2 := (binary.LittleEndian.Uint64(text[p+2*stride:]) | foldMask) & mask * mulHash >> shift
-		h3 := (binary.LittleEndian.Uint64(text[p+3*stride:]) | foldMask) & mask * mulHash >> shift
-		b0 := bitmap[h0>>6] >> (h0 & 63)
-		b1 := bitmap[h1>>6] >> (h1 & 63)
-		b2 := bitmap[h2>>6] >> (h2 & 63)
-		b3 := bitmap[h3>>6] >> (h3 & 63)
-		if (b0|b1|b2|b3)&1 == 0 {
-			continue
-		}
-		for i, b := range [4]uint64{b0, b1, b2, b3} {
-			if b&1 != 0 {
-				dst = append(dst, uint32(p+i*stride))
-			}
-		}
-	}
-	for ; p < to; p += stride {
-		h := hashWindow(t.windowAt(text, p)) >> shift
-		if bitmap[h>>6]>>(h&63)&1 != 0 {
-			dst = append(dst, uint32(p))
-		}
-	}
-	return dst
-}
 
 // lookup returns the range of refs of a window.
 func (t *tier) lookup(w uint64) (first, end uint32) {

@@ -34,6 +34,11 @@ func mustCompile(t testing.TB, sigs ...*signatures.Signature) *matcher.Program {
 
 func batch(t testing.TB, records ...record.Record) *record.Batch {
 	t.Helper()
+	return batchOf(t, records)
+}
+
+func batchOf(t testing.TB, records []record.Record) *record.Batch {
+	t.Helper()
 	var builder record.Builder
 	require.NoError(t, builder.Reset(record.Header{Source: "logs/n1", Kinds: 1<<record.Log | 1<<record.Event}))
 	for i := range records {
