@@ -14,7 +14,7 @@ func (t *tier) appendPositions(dst []uint32, text []byte, from, to int) []uint32
 	if to > len(text)-7 || from < 0 || len(t.bitmap) != 1<<(64-t.shift)/64 {
 		return dst // it can't be: find keeps the first two, build the third
 	}
-	in := window{text: unsafe.Pointer(unsafe.SliceData(text)), bitmap: unsafe.Pointer(unsafe.SliceData(t.bitmap)), mask: t.mask, shift: t.shift & 63}
+	in := lane{text: unsafe.Pointer(unsafe.SliceData(text)), bitmap: unsafe.Pointer(unsafe.SliceData(t.bitmap)), mask: t.mask, shift: t.shift & 63}
 	switch {
 	case t.stride == 4 && t.window == 8:
 		return in.scan8(dst, from, to)
@@ -26,24 +26,24 @@ func (t *tier) appendPositions(dst []uint32, text []byte, from, to int) []uint32
 	return in.scan1(dst, from, to)
 }
 
-// window is what the loops need of a tier and a text.
-type window struct {
+// lane is what the loops need of a tier and a text.
+type lane struct {
 	text, bitmap unsafe.Pointer
 	mask         uint64
 	shift        uint
 }
 
-func (w *window) load(p int) uint64 {
+func (w *lane) load(p int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(w.text, p))[:]) | foldMask
 }
 
 // has returns a word whose lowest bit says whether the window is in the bitmap.
-func (w *window) has(folded uint64) uint64 {
+func (w *lane) has(folded uint64) uint64 {
 	h := folded * mulHash >> w.shift
 	return *(*uint64)(unsafe.Add(w.bitmap, h>>6<<3)) >> (h & 63)
 }
 
-func (w window) scan8(dst []uint32, from, to int) []uint32 {
+func (w lane) scan8(dst []uint32, from, to int) []uint32 {
 	p := from
 	for ; p+28 < to; p += 32 {
 		b0, b1, b2, b3 := w.has(w.load(p)), w.has(w.load(p+4)), w.has(w.load(p+8)), w.has(w.load(p+12))
@@ -56,7 +56,7 @@ func (w window) scan8(dst []uint32, from, to int) []uint32 {
 }
 
 // scan4 takes two windows of four bytes from each load.
-func (w window) scan4(dst []uint32, from, to int) []uint32 {
+func (w lane) scan4(dst []uint32, from, to int) []uint32 {
 	const low = 1<<32 - 1
 	p := from
 	for ; p+28 < to; p += 32 {
@@ -71,7 +71,7 @@ func (w window) scan4(dst []uint32, from, to int) []uint32 {
 }
 
 // scan2 takes three windows of two or three bytes from each load.
-func (w window) scan2(dst []uint32, from, to int) []uint32 {
+func (w lane) scan2(dst []uint32, from, to int) []uint32 {
 	p, mask := from, w.mask
 	for ; p+10 < to; p += 12 {
 		x0, x1 := w.load(p), w.load(p+6)
@@ -84,7 +84,7 @@ func (w window) scan2(dst []uint32, from, to int) []uint32 {
 	return w.rest(dst, p, to, 2)
 }
 
-func (w window) scan1(dst []uint32, from, to int) []uint32 {
+func (w lane) scan1(dst []uint32, from, to int) []uint32 {
 	p, mask := from, w.mask
 	for ; p+5 < to; p += 6 {
 		x := w.load(p)
@@ -97,7 +97,7 @@ func (w window) scan1(dst []uint32, from, to int) []uint32 {
 	return w.rest(dst, p, to, 1)
 }
 
-func (w *window) rest(dst []uint32, p, to, stride int) []uint32 {
+func (w *lane) rest(dst []uint32, p, to, stride int) []uint32 {
 	for ; p < to; p += stride {
 		dst = appendSet(dst, p, stride, w.has(w.load(p)&w.mask)&1)
 	}
