@@ -1,0 +1,228 @@
+package signatures
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// maxDirs is how deep directories are searched; a loop of links ends there.
+const maxDirs = 16
+
+// Foreign reads files of another language into signatures. mine is false for a file that it does not know.
+type Foreign func(file string, src []byte) (signatures []*Signature, problems []Problem, mine bool)
+
+// Load reads files and directories, those recursively for *.yaml and *.yml; names that begin with a dot are passed over. A path that is
+// a file is read whatever its name. It returns the signatures that are sound, and all that is wrong: one bad file does not stop the others.
+func Load(paths []string, opts Options) (*Set, []Problem) {
+	l := loader{opts: opts}
+	set, problems, _ := l.load(paths)
+	return set, problems
+}
+
+// LoadFS is [Load] for a file system, such as the embedded catalogue.
+func LoadFS(fsys fs.FS, opts Options) (*Set, []Problem) {
+	l := loader{opts: opts}
+	var sources []sourceFile
+	var problems []Problem
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			problems = append(problems, fileProblem(name, err))
+			return nil
+		}
+		if name != "." && strings.HasPrefix(d.Name(), ".") {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() || !isYAML(name) {
+			return nil
+		}
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			problems = append(problems, fileProblem(name, err))
+			return nil
+		}
+		sources = append(sources, newSourceFile(name, src))
+		return nil
+	})
+	if err != nil {
+		problems = append(problems, fileProblem(".", err))
+	}
+	set, more := l.set(sources)
+	return set, sortProblems(append(problems, more...))
+}
+
+// Files lists the files that [Load] would read, with the hashes of what is in them, and parses nothing: while they equal [Set.Files]
+// of a set, that set need not be read again.
+func Files(paths []string) ([]File, []Problem) {
+	sources, problems := readPaths(paths)
+	files := make([]File, len(sources))
+	for i := range sources {
+		files[i] = sources[i].File
+	}
+	return files, problems
+}
+
+// sourceFile is a file's content.
+type sourceFile struct {
+	File
+	text []byte
+}
+
+func newSourceFile(name string, text []byte) sourceFile {
+	return sourceFile{File: File{Path: name, Hash: sha256.Sum256(text)}, text: text}
+}
+
+func fileProblem(name string, err error) Problem {
+	message := err.Error()
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		message = pe.Op + ": " + pe.Err.Error()
+	}
+	return Problem{File: name, Severity: LevelError, Message: message}
+}
+
+func isYAML(name string) bool {
+	ext := path.Ext(name)
+	return ext == ".yaml" || ext == ".yml"
+}
+
+// readPaths reads all files, in the order of paths and of names within each; a file that is met twice is read once.
+func readPaths(paths []string) ([]sourceFile, []Problem) {
+	var sources []sourceFile
+	var problems []Problem
+	seen := make(map[string]bool)
+	var visit func(name string, depth int)
+	visit = func(name string, depth int) {
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			problems = append(problems, fileProblem(name, err))
+		case info.IsDir() && depth > maxDirs:
+			problems = append(problems, Problem{File: name, Severity: LevelError,
+				Message: fmt.Sprintf("directories are nested deeper than %d", maxDirs), Suggestion: "look for a link that leads back"})
+		case info.IsDir():
+			entries, err := os.ReadDir(name) // sorted
+			if err != nil {
+				problems = append(problems, fileProblem(name, err))
+			}
+			for _, e := range entries {
+				// A mounted ConfigMap holds ..data and the directory that it links to; its files are linked to by their own names.
+				if strings.HasPrefix(e.Name(), ".") || e.Type().IsRegular() && !isYAML(e.Name()) {
+					continue
+				}
+				full := filepath.Join(name, e.Name())
+				if e.Type()&fs.ModeSymlink != 0 && !isYAML(e.Name()) {
+					if target, err := os.Stat(full); err != nil || !target.IsDir() {
+						continue
+					}
+				}
+				visit(full, depth+1)
+			}
+		case !info.Mode().IsRegular():
+			problems = append(problems, Problem{File: name, Severity: LevelError, Message: "not a regular file"})
+		case !seen[name]:
+			seen[name] = true
+			text, err := readFile(name)
+			if err != nil {
+				problems = append(problems, fileProblem(name, err))
+				return
+			}
+			sources = append(sources, newSourceFile(name, text))
+		}
+	}
+	for _, p := range paths {
+		visit(filepath.Clean(p), 0)
+	}
+	return sources, problems
+}
+
+// readFile reads a file, but not much more of it than Parse accepts.
+func readFile(name string) (text []byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read signatures: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	text, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read signatures: %w", err)
+	}
+	return text, nil
+}
+
+// loader reads files again and again, parses only what changed, and remembers the last good version of each.
+type loader struct {
+	opts Options
+	last map[string]*loaded
+	seen []File // what the last load found
+}
+
+// loaded is what a file gave.
+type loaded struct {
+	file       File
+	signatures []*Signature
+	problems   []Problem
+}
+
+// load reads paths. changed is false when all files are as they were at the last load.
+func (l *loader) load(paths []string) (set *Set, problems []Problem, changed bool) {
+	sources, problems := readPaths(paths)
+	before := l.seen
+	set, more := l.set(sources)
+	problems = sortProblems(append(problems, more...))
+	if len(before) != len(l.seen) {
+		return set, problems, true
+	}
+	for i := range before {
+		if before[i] != l.seen[i] {
+			return set, problems, true
+		}
+	}
+	return set, problems, false
+}
+
+// set parses what changed. A file that became bad goes on with its last version that had no error.
+func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
+	next := make(map[string]*loaded, len(sources))
+	var all []*Signature
+	var files []File
+	var problems []Problem
+	for _, src := range sources {
+		was := l.last[src.Path]
+		now := was
+		if was == nil || was.file != src.File {
+			now = &loaded{file: src.File}
+			now.signatures, now.problems = l.opts.read(src.Path, src.text)
+			if bad := len(Errors(now.problems)); bad > 0 && was != nil && len(was.signatures) > 0 {
+				now.signatures = was.signatures
+				now.problems = append(now.problems, Problem{File: src.Path, Severity: LevelWarning,
+					Message: fmt.Sprintf("the new version is refused; the %d signatures of the one before stay in use", len(was.signatures))})
+			}
+		}
+		next[src.Path] = now
+		files = append(files, src.File)
+		all = append(all, now.signatures...)
+		problems = append(problems, now.problems...)
+	}
+	l.last, l.seen = next, files
+	set, more := NewSet(all, files...)
+	return set, append(problems, more...)
+}
+
+func (o Options) read(file string, src []byte) ([]*Signature, []Problem) {
+	if o.Foreign != nil {
+		if signatures, problems, mine := o.Foreign(file, src); mine {
+			return signatures, problems
+		}
+	}
+	return o.Parse(file, src)
+}
