@@ -1,0 +1,77 @@
+package collector
+
+import (
+	"errors"
+
+	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// batcher puts the records of one source into frames. It is the parsers' sink.
+type batcher struct {
+	builder record.Builder
+	limit   int // the size from which on a frame is finished
+	counts  *format.Counts
+	mark    int64
+	records uint64
+	frames  [][]byte // finished, oldest first
+	free    []byte   // memory of a frame that was given back
+}
+
+var _ format.Sink = (*batcher)(nil)
+
+// Add implements [format.Sink].
+func (b *batcher) Add(r *record.Record) {
+	err := b.builder.Add(r)
+	if errors.Is(err, record.ErrFull) {
+		b.cut(false)
+		err = b.builder.Add(r)
+	}
+	if err != nil {
+		b.counts.Add(format.RefusedRecord, 1)
+		return
+	}
+	b.records++
+	b.mark = max(b.mark, r.Time)
+	if b.builder.Size() >= b.limit {
+		b.cut(false)
+	}
+}
+
+// cut finishes the frame under way. One without records is worth its bytes only when it says that the source has ended.
+func (b *batcher) cut(ended bool) {
+	if b.builder.Len() == 0 && !ended {
+		return
+	}
+	b.builder.SetMark(b.mark, ended)
+	b.frames = append(b.frames, b.builder.AppendTo(b.free[:0]))
+	b.free = nil
+}
+
+// heartbeat makes a frame that carries a mark and no records, after what is under way.
+func (b *batcher) heartbeat(mark int64) {
+	b.cut(false)
+	b.mark = max(b.mark, mark)
+	b.builder.SetMark(b.mark, false)
+	b.frames = append(b.frames, b.builder.AppendTo(nil))
+}
+
+// take returns the oldest finished frame, nil when there is none.
+func (b *batcher) take() []byte {
+	if len(b.frames) == 0 {
+		return nil
+	}
+	f := b.frames[0]
+	b.frames = b.frames[1:]
+	if len(b.frames) == 0 {
+		b.frames = nil
+	}
+	return f
+}
+
+// give returns a frame's memory for the next one.
+func (b *batcher) give(frame []byte) {
+	if cap(frame) > cap(b.free) {
+		b.free = frame
+	}
+}

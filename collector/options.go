@@ -1,0 +1,73 @@
+package collector
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// Options say what [Open] reads and how.
+type Options struct {
+	// Paths are files, directories (their files, and those of the directories in them), glob patterns, and "-" for standard
+	// input. Required.
+	Paths []string
+	// Follow goes on reading what is appended to the files, through rotation and truncation, and takes up files that appear
+	// later. Without it files are read once to their end.
+	Follow bool
+	// FromEnd, with Follow, begins at the end of the files that are there already.
+	FromEnd bool
+	// Location is where time stamps without a zone were written; nil is UTC.
+	Location *time.Location
+	// Attrs are attributes of all records, such as k8s.cluster.name.
+	Attrs record.Attrs
+	// BatchBytes is the size from which on a batch is finished: 256 KiB.
+	BatchBytes int
+	// Idle is how long what is live may have nothing to say before what came so far is given out: 50 ms.
+	Idle time.Duration
+	// Heartbeat is how often a followed file that is idle says that nothing happened: 10 s. Negative: never.
+	Heartbeat time.Duration
+	// Poll is how often followed paths are looked at when no notification of the system came: 1 s.
+	Poll time.Duration
+	// Interleave is how far apart in time the records of files that are read together may be delivered in the wrong order: 1 s.
+	Interleave time.Duration
+	// Compress makes smaller frames; for networks.
+	Compress bool
+	// Limits bound the memory of each parser.
+	Limits format.Limits
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Stdin is what "-" reads; nil is os.Stdin.
+	Stdin io.Reader
+
+	chunkBytes int
+}
+
+func (o Options) withDefaults() Options {
+	if o.BatchBytes <= 0 {
+		o.BatchBytes = 256 << 10
+	}
+	o.BatchBytes = min(o.BatchBytes, record.MaxFrame/2)
+	if o.Idle <= 0 {
+		o.Idle = 50 * time.Millisecond
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 10 * time.Second
+	}
+	if o.Poll <= 0 {
+		o.Poll = time.Second
+	}
+	if o.Interleave <= 0 {
+		o.Interleave = time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
+	o.chunkBytes = 256 << 10
+	return o
+}

@@ -1,0 +1,160 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// source reads one input from its beginning to its end. It belongs to one goroutine.
+type source struct {
+	path   string
+	opts   *Options
+	input  format.Input
+	counts format.Counts
+
+	raw    *countingReader
+	closer io.Closer
+	plain  io.Reader
+	free   func()
+
+	chunk    []byte
+	sample   []byte // read and not parsed: the format is not known yet
+	family   *format.Family
+	parser   format.Parser
+	batches  *batcher
+	done     bool
+	reported int64 // how much of raw.n Stats knows
+	problem  error // why the input ended before its end
+}
+
+// newSource begins to read r, which is called path. written is when it was last written, or the zero time.
+func newSource(path string, r io.ReadCloser, written time.Time, live bool, opts *Options) *source {
+	s := &source{path: path, opts: opts, raw: &countingReader{r: r}, closer: r}
+	s.input = format.Input{
+		Counts: &s.counts, Attrs: pathAttrs(path, opts.Attrs), Location: opts.Location, Now: opts.Now(), Written: written, Live: live,
+		Clock: opts.Now, Limits: opts.Limits,
+	}
+	return s
+}
+
+// next returns the source's next frame, nil at its end. It is for inputs that are read to their end at once.
+func (s *source) next(ctx context.Context) ([]byte, error) {
+	if s.plain == nil && !s.done {
+		plain, free, err := unpack(s.raw)
+		if err != nil {
+			s.finish(err)
+		}
+		s.plain, s.free, s.chunk = plain, free, make([]byte, s.opts.chunkBytes)
+	}
+	for {
+		if s.batches != nil {
+			if f := s.batches.take(); f != nil {
+				return f, nil
+			}
+		}
+		if s.done {
+			return nil, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		n, err := s.plain.Read(s.chunk)
+		s.feed(s.chunk[:n])
+		if err != nil {
+			s.finish(err)
+		}
+	}
+}
+
+// feed parses the next bytes of the input.
+func (s *source) feed(p []byte) {
+	if s.parser != nil {
+		s.parser.Write(p)
+		return
+	}
+	s.sample = append(s.sample, p...)
+	if len(s.sample) >= format.Sample {
+		s.detect()
+	}
+}
+
+// detect decides on the format with what there is.
+func (s *source) detect() {
+	if s.parser != nil {
+		return
+	}
+	s.family = format.Detect(s.sample)
+	s.input.Identity = identity(s.path, s.sample)
+	in := s.input
+	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts}
+	s.batches.builder.Compress = s.opts.Compress
+	in.Sink = s.batches
+	s.parser = s.family.Open(in, s.sample)
+	header := record.Header{
+		Source: "file/" + s.path, Scope: record.Attrs{{Key: record.FilePath, Value: s.path}}, Kinds: s.parser.Kinds(),
+	}
+	if err := s.batches.builder.Reset(header); err != nil { // a path that is too long
+		s.fail(err)
+	}
+	s.parser.Write(s.sample)
+	s.sample = nil
+}
+
+// flush gives out what is held back because more could come.
+func (s *source) flush() {
+	if s.parser != nil {
+		s.parser.Flush()
+		s.batches.cut(false)
+	}
+}
+
+// finish ends the input because of err, which is io.EOF when all is well.
+func (s *source) finish(err error) {
+	if s.done {
+		return
+	}
+	if !errors.Is(err, io.EOF) {
+		s.fail(err)
+	}
+	s.detect()
+	s.parser.Close()
+	s.batches.cut(true)
+	s.done = true
+	s.close()
+}
+
+func (s *source) fail(err error) {
+	s.counts.Add(format.BadInput, 1)
+	s.problem = errors.Join(s.problem, fmt.Errorf("read %s after %d bytes: %w; what came before was used", s.path, s.raw.n.Load(), err))
+}
+
+func (s *source) close() {
+	if s.free != nil {
+		s.free()
+		s.free = nil
+	}
+	if s.closer != nil {
+		_ = s.closer.Close() // it was only read
+		s.closer = nil
+	}
+	s.chunk = nil
+}
+
+// identity tells an input from all others: by its path and its first line, so that a file that was begun anew under the
+// same name is another one.
+func identity(path string, sample []byte) uint64 {
+	first := sample[:min(len(sample), 1024)]
+	for i, c := range first {
+		if c == '\n' {
+			first = first[:i]
+			break
+		}
+	}
+	return record.Identity("file", path, string(first))
+}
