@@ -77,8 +77,8 @@ type Warning struct {
 	Severity  signatures.Severity `json:"severity"`
 	Impact    string              `json:"impact,omitempty"`
 
-	Key     []record.Attr `json:"-"`   // the correlation key's parts
-	KeyText string        `json:"key"` // the values, joined by a slash
+	Key     []record.Attr `json:"key_parts"` // the correlation key's parts
+	KeyText string        `json:"key"`       // the values, joined by a slash
 
 	State    State      `json:"state"`
 	Stage    string     `json:"stage"`            // the name of the highest rung reached: a stage, or "incident"

@@ -96,7 +96,10 @@ func (r *Record) Clone() Record {
 func (r *Record) When() time.Time { return time.Unix(0, r.Time).UTC() }
 
 // Attr is one attribute.
-type Attr struct{ Key, Value string }
+type Attr struct {
+	Key   string `json:"name"`
+	Value string `json:"value"`
+}
 
 // Attrs is a set of attributes, sorted by key, without repeats.
 type Attrs []Attr
