@@ -1,6 +1,7 @@
 package matcher
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/forewarn/forewarn/collector/record"
@@ -113,7 +114,7 @@ func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
 			return nil, 0
 		}
 		set = append(set, anchor{value: l.Text, fold: l.Fold})
-		if l.Text != `\u` { // it is short but rare
+		if l.Text != escapeU && l.Text != escapeSlash { // it is short but rare
 			weight += literalWeight(len(l.Text))
 		}
 	}
@@ -143,9 +144,11 @@ func (e *expr) fieldAnchors() (set []anchor, weight float64) {
 	if e.above == nil && e.below == nil && e.match != nil && e.match.matches("", false) {
 		return nil, 0 // a line without the field may match
 	}
-	name := e.key
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		name = name[i+1:]
+	var name string // a part of the name, which may also be one key with dots in it
+	for part := range strings.SplitSeq(e.key, ".") {
+		if len(part) > len(name) {
+			name = part
+		}
 	}
 	best := literal.Literal{Text: name}
 	if e.match != nil && len(e.match.equals) == 1 {
@@ -156,15 +159,89 @@ func (e *expr) fieldAnchors() (set []anchor, weight float64) {
 	if !isPlainWord(best.Text) {
 		return nil, 0
 	}
-	return literalAnchors([]literal.Literal{best, {Text: `\u`}})
+	list := []literal.Literal{best, {Text: escapeU}}
+	if strings.Contains(best.Text, "/") {
+		list = append(list, literal.Literal{Text: escapeSlash})
+	}
+	return literalAnchors(list)
 }
 
-// isPlainWord reports whether JSON writers have no reason to escape w, except as \uXXXX.
+// A line may spell any character, and the slash, with an escape.
+const (
+	escapeU     = `\u`
+	escapeSlash = `\/`
+)
+
+// isPlainWord reports whether w can be in a JSON line only as it is, or with an escape that begins with \u or \/.
 func isPlainWord(w string) bool {
 	for i := range len(w) {
-		if c := w[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '/' || c == '<' || c == '>' || c == '&' {
+		if c := w[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			return false
 		}
 	}
 	return true
+}
+
+// fieldsOnly returns the cheapest set of anchors that are attributes. With it, what looks for the other anchors of e can be left
+// out where no record has one of these.
+func (e *expr) fieldsOnly() (set []anchor, weight float64) {
+	switch e.op {
+	case opAttr, opPath:
+		return e.anchors()
+	case opAll:
+		for i := range e.kids {
+			if s, w := e.kids[i].fieldsOnly(); len(s) > 0 && (len(set) == 0 || w < weight) {
+				set, weight = s, w
+			}
+		}
+	case opAny:
+		for i := range e.kids {
+			s, w := e.kids[i].fieldsOnly()
+			if len(s) == 0 {
+				return nil, 0
+			}
+			set, weight = append(set, s...), weight+w
+		}
+	}
+	return set, weight
+}
+
+// patterns returns regular expressions of which one matches every text that meets e; nil when nothing is known.
+func (e *expr) patterns() []string {
+	switch e.op {
+	case opRegex:
+		return []string{e.key}
+	case opText:
+		var out []string
+		for _, l := range e.literals {
+			p := regexp.QuoteMeta(l.Text)
+			if l.Text == "" {
+				return nil
+			}
+			if l.Fold {
+				p = "(?i)" + p
+			}
+			out = append(out, p)
+		}
+		return out
+	case opAll:
+		var best []string
+		for i := range e.kids { // the last are the dearest, and so those that it pays to leave out
+			if p := e.kids[i].patterns(); len(p) > 0 && (len(best) == 0 || len(p) <= len(best)) {
+				best = p
+			}
+		}
+		return best
+	case opAny:
+		var out []string
+		for i := range e.kids {
+			p := e.kids[i].patterns()
+			if len(p) == 0 {
+				return nil
+			}
+			out = append(out, p...)
+		}
+		return out
+	}
+	return nil
 }

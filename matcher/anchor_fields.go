@@ -17,6 +17,12 @@ type fieldIndex struct {
 	conds  []uint32
 }
 
+// Numbers from firstGate on are not conditions: they say that a part of the text's index is needed, which is a tier or gatePatterns.
+const (
+	firstGate    = 1 << 31
+	gatePatterns = 7
+)
+
 // condSet is a range of a list of condition numbers.
 type condSet struct{ first, end uint32 }
 
@@ -25,8 +31,9 @@ type absence struct {
 	conds condSet
 }
 
-// appendConds appends the conditions that a record with these attributes could meet.
-func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) []uint32 {
+// appendConds appends the conditions that a record with these attributes could meet, and returns the parts of the text's index that it
+// needs, as bits.
+func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) (conds []uint32, gates uint8) {
 	start := len(dst)
 	for i := range a {
 		seed, ok := x.keys[a[i].Key]
@@ -46,7 +53,11 @@ func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) []uin
 		slices.Sort(dst[start:])
 		dst = dst[:start+len(slices.Compact(dst[start:]))]
 	}
-	return dst
+	for len(dst) > start && dst[len(dst)-1] >= firstGate {
+		gates |= 1 << (dst[len(dst)-1] - firstGate)
+		dst = dst[:len(dst)-1]
+	}
+	return dst, gates
 }
 
 func (s *Scratch) hashValue(seed uint64, key, value string) uint64 {
@@ -95,7 +106,8 @@ func (x *fieldIndexer) index() fieldIndex {
 	out := fieldIndex{keys: x.keys, values: make(map[uint64]condSet, len(x.values))}
 	pack := func(conds []uint32) condSet {
 		first := uint32(len(out.conds))
-		out.conds = append(out.conds, conds...)
+		slices.Sort(conds)
+		out.conds = append(out.conds, slices.Compact(conds)...)
 		return condSet{first, uint32(len(out.conds))}
 	}
 	for h, conds := range x.values {

@@ -27,10 +27,12 @@ type word struct {
 	conds condSet
 }
 
+const tiers = 5
+
 // tierShapes are the windows that tiers use, for the longest literals first. The longer the window the rarer its chance hits,
 // and the longer the stride the faster the scan.
-func tierShapes() []tier {
-	return []tier{
+func tierShapes() [tiers]tier {
+	return [...]tier{
 		{window: 8, stride: 4, mask: 1<<64 - 1},
 		{window: 4, stride: 4, mask: 1<<32 - 1},
 		{window: 3, stride: 2, mask: 1<<24 - 1},
@@ -39,10 +41,22 @@ func tierShapes() []tier {
 	}
 }
 
+// tierOf returns the number of the tier that literals of n bytes are in.
+func tierOf(n int) int {
+	shapes := tierShapes()
+	for i := range shapes {
+		if n >= shapes[i].window+shapes[i].stride-1 {
+			return i
+		}
+	}
+	return len(shapes) - 1
+}
+
 // tier finds the literals of one class of lengths.
 type tier struct {
 	window, stride int
 	mask           uint64 // of a word, what belongs to the window
+	gate           uint8  // the bit that says that a batch needs it; 0 when each batch does
 
 	shift  uint     // the bits of the hash that are dropped for the bitmap
 	bitmap []uint64 // its length is a power of two
@@ -103,6 +117,9 @@ func (x *textIndex) find(text []byte, ends []uint32, s *Scratch) {
 	for from := 0; from < len(text); from += blockSize {
 		for i := range x.tiers {
 			t := &x.tiers[i]
+			if t.gate != 0 && s.gates&t.gate == 0 {
+				continue
+			}
 			to := min(from+blockSize, len(text)-t.window+1)
 			if to <= from {
 				continue
@@ -175,9 +192,12 @@ type textIndexer struct {
 	words  []word
 	conds  [][]uint32
 	number map[word]int
+	always [tiers]bool // tiers that each batch needs
 }
 
-func (x *textIndexer) add(a *anchor, cond uint32) {
+// add files a condition under a literal, and returns the number of its tier. Of a gated condition it is known which
+// attributes its records have.
+func (x *textIndexer) add(a *anchor, cond uint32, gated bool) int {
 	if x.number == nil {
 		x.number = map[word]int{}
 	}
@@ -189,20 +209,23 @@ func (x *textIndexer) add(a *anchor, cond uint32) {
 		x.words, x.conds = append(x.words, w), append(x.conds, nil)
 	}
 	x.conds[n] = append(x.conds[n], cond)
+	t := tierOf(len(a.value))
+	x.always[t] = x.always[t] || !gated
+	return t
 }
 
 // index builds the tables. The sketch says which windows are rare.
 func (x *textIndexer) index(rare *sketch) textIndex {
 	var out textIndex
 	shapes := tierShapes()
-	byTier := make([]map[uint64][]ref, len(shapes))
+	var byTier [tiers]map[uint64][]ref
 	for n, w := range x.words {
 		w.conds.first = uint32(len(out.conds))
 		out.conds = append(out.conds, x.conds[n]...)
 		w.conds.end = uint32(len(out.conds))
 		out.words = append(out.words, w)
 
-		i := slices.IndexFunc(shapes, func(t tier) bool { return len(w.text) >= t.window+t.stride-1 })
+		i := tierOf(len(w.text))
 		if byTier[i] == nil {
 			byTier[i] = map[uint64][]ref{}
 		}
@@ -210,6 +233,9 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 	}
 	for i, windows := range byTier {
 		if windows != nil {
+			if !x.always[i] {
+				shapes[i].gate = 1 << i
+			}
 			out.tiers = append(out.tiers, shapes[i].build(windows))
 		}
 	}

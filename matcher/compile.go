@@ -36,6 +36,7 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 	p.digest = digestOf(p.signatures)
 	p.fields = b.fields.index()
 	p.text = b.texts.index(newSketch(o.Sample))
+	p.patterns.finish()
 	return p, problems
 }
 
@@ -70,16 +71,44 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 		conds[i].signature = len(b.program.signatures)
 		n := uint32(len(b.program.conditions))
 		b.program.conditions = append(b.program.conditions, conds[i])
-		for j := range anchored[i] {
-			if a := &anchored[i][j]; a.key != "" {
-				b.fields.add(a, n)
-			} else {
-				b.texts.add(a, n)
-			}
-		}
+		b.anchor(&conds[i], anchored[i], n)
 	}
 	b.program.signatures = append(b.program.signatures, c)
 	return nil
+}
+
+// weakAnchor is the weight from which on attributes find so many records that it pays to look at their texts first.
+const weakAnchor = 0.01
+
+// anchor files condition n under its anchors.
+func (b *builder) anchor(c *condition, set []anchor, n uint32) {
+	gates, weight := c.met.fieldsOnly()
+	if c.ended != nil {
+		gates = nil
+	}
+	words := slices.ContainsFunc(set, func(a anchor) bool { return a.key == "" })
+	if !words && len(gates) > 0 && weight >= weakAnchor {
+		if p := c.met.patterns(); len(p) > 0 && b.program.patterns.add(p, n) {
+			b.gate(gates, gatePatterns)
+			return
+		}
+	}
+	for i := range set {
+		a := &set[i]
+		if a.key != "" {
+			b.fields.add(a, n)
+			continue
+		}
+		tier := b.texts.add(a, n, len(gates) > 0)
+		b.gate(gates, uint32(tier))
+	}
+}
+
+// gate lets the index of fields say which parts of the text's index a set of attributes needs.
+func (b *builder) gate(gates []anchor, part uint32) {
+	for i := range gates {
+		b.fields.add(&gates[i], firstGate+part)
+	}
 }
 
 // anchors are those of all records that switch the condition on or off.

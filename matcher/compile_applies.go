@@ -66,20 +66,20 @@ func parseVersion(text string) (version, bool) {
 	return v, true
 }
 
-// limit is one comparison with a version.
-type limit struct {
+// versionLimit is one comparison with a version.
+type versionLimit struct {
 	relation string
 	version  version
 	parts    int // how many parts were written: =1.31 means every 1.31
 }
 
 // versionRange holds limits that must all hold.
-type versionRange []limit
+type versionRange []versionLimit
 
 func parseRange(text string) (versionRange, error) {
 	var r versionRange
 	for word := range strings.FieldsSeq(strings.ReplaceAll(text, ",", " ")) {
-		l := limit{relation: "="}
+		l := versionLimit{relation: "="}
 		for _, rel := range []string{">=", "<=", "!=", "==", ">", "<", "="} {
 			if strings.HasPrefix(word, rel) {
 				l.relation, word = rel, word[len(rel):]

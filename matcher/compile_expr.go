@@ -389,7 +389,7 @@ func (k *compiler) regexTests(text, path string) ([]expr, error) {
 			out = append(out, expr{op: opText, literals: []literal.Literal{l}})
 		}
 	}
-	return append(out, expr{op: opRegex, regex: re, literals: need.Any}), nil
+	return append(out, expr{op: opRegex, key: text, regex: re, literals: need.Any}), nil
 }
 
 // regex compiles a regular expression once, however many conditions have it.

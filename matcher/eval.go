@@ -124,15 +124,15 @@ type match struct {
 // matches reports whether v passes every test that is set. What is absent is equal to the empty text, is none of the words of
 // not, and passes no other test.
 func (m *match) matches(v string, found bool) bool {
-	if len(m.equals) > 0 && !m.anyOf(m.equals, v, same) || m.anyOf(m.not, v, same) {
+	if len(m.equals) > 0 && !m.anyOf(m.equals, v, wordWhole) || m.anyOf(m.not, v, wordWhole) {
 		return false
 	}
 	if !found && (len(m.contains) > 0 || len(m.prefix) > 0 || len(m.suffix) > 0 || m.regex != nil) {
 		return false
 	}
-	if len(m.contains) > 0 && !m.anyOf(m.contains, v, inside) ||
-		len(m.prefix) > 0 && !m.anyOf(m.prefix, v, begin) ||
-		len(m.suffix) > 0 && !m.anyOf(m.suffix, v, end) {
+	if len(m.contains) > 0 && !m.anyOf(m.contains, v, wordInside) ||
+		len(m.prefix) > 0 && !m.anyOf(m.prefix, v, wordFirst) ||
+		len(m.suffix) > 0 && !m.anyOf(m.suffix, v, wordLast) {
 		return false
 	}
 	return m.regex == nil || m.regex.MatchString(v)
@@ -142,10 +142,10 @@ func (m *match) matches(v string, found bool) bool {
 type place uint8
 
 const (
-	same place = iota
-	begin
-	end
-	inside
+	wordWhole place = iota
+	wordFirst
+	wordLast
+	wordInside
 )
 
 func (m *match) anyOf(words []string, v string, at place) bool {
@@ -155,13 +155,13 @@ func (m *match) anyOf(words []string, v string, at place) bool {
 		}
 		var ok bool
 		switch at {
-		case same:
+		case wordWhole:
 			ok = len(v) == len(w) && m.equal(v, w)
-		case begin:
+		case wordFirst:
 			ok = m.equal(v[:len(w)], w)
-		case end:
+		case wordLast:
 			ok = m.equal(v[len(v)-len(w):], w)
-		case inside:
+		case wordInside:
 			ok = m.fold && containsFold(viewBytes(v), w) || !m.fold && strings.Contains(v, w)
 		}
 		if ok {

@@ -58,13 +58,13 @@ func (e plain) condition(c *signatures.Condition, path string) *Miss {
 		m = e.alert(c.Alert, child(path, "alert"))
 	}
 	for i := range c.All {
-		m = first(m, func() *Miss { return e.condition(&c.All[i], fmt.Sprintf("%s[%d]", child(path, "all"), i)) })
+		m = firstMiss(m, func() *Miss { return e.condition(&c.All[i], fmt.Sprintf("%s[%d]", child(path, "all"), i)) })
 	}
 	if len(c.Any) > 0 {
-		m = first(m, func() *Miss { return e.any(c.Any, child(path, "any")) })
+		m = firstMiss(m, func() *Miss { return e.any(c.Any, child(path, "any")) })
 	}
 	if c.Not != nil {
-		m = first(m, func() *Miss {
+		m = firstMiss(m, func() *Miss {
 			if e.condition(c.Not, "") == nil {
 				return &Miss{child(path, "not"), "a record that does not meet this", "one that does"}
 			}
@@ -72,16 +72,16 @@ func (e plain) condition(c *signatures.Condition, path string) *Miss {
 		})
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
-		m = first(m, func() *Miss { return e.attr(key, c.Attrs[key], child(path, "attrs."+key)) })
+		m = firstMiss(m, func() *Miss { return e.attr(key, c.Attrs[key], child(path, "attrs."+key)) })
 	}
 	if c.CEL != "" {
-		m = first(m, func() *Miss { return e.cel(c.CEL, child(path, "cel")) })
+		m = firstMiss(m, func() *Miss { return e.cel(c.CEL, child(path, "cel")) })
 	}
 	return m
 }
 
-// first returns m if there is one, else what next finds.
-func first(m *Miss, next func() *Miss) *Miss {
+// firstMiss returns m if there is one, else what next finds.
+func firstMiss(m *Miss, next func() *Miss) *Miss {
 	if m != nil {
 		return m
 	}
@@ -125,62 +125,62 @@ func (e plain) kind(want record.Kind, path string) *Miss {
 	return &Miss{path, "a record of kind " + want.String(), e.Kind.String()}
 }
 
-// test is one attribute's part of a leaf.
-type test struct {
+// attrTest is one attribute's part of a leaf.
+type attrTest struct {
 	attr  string
 	match signatures.Match
 	path  string
 }
 
-func (e plain) tests(m *Miss, list ...test) *Miss {
+func (e plain) tests(m *Miss, list ...attrTest) *Miss {
 	for _, t := range list {
-		m = first(m, func() *Miss { return e.attr(t.attr, t.match, t.path) })
+		m = firstMiss(m, func() *Miss { return e.attr(t.attr, t.match, t.path) })
 	}
 	return m
 }
 
 func (e plain) labels(m *Miss, labels map[string]signatures.Match, path string) *Miss {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		m = e.tests(m, test{record.LabelPrefix + name, labels[name], path + ".labels." + name})
+		m = e.tests(m, attrTest{record.LabelPrefix + name, labels[name], path + ".labels." + name})
 	}
 	return m
 }
 
 func (e plain) event(c *signatures.EventCondition, path string) *Miss {
-	m := e.tests(e.kind(record.Event, path), test{record.EventType, c.Type, path + ".type"}, test{record.EventReason, c.Reason, path + ".reason"})
+	m := e.tests(e.kind(record.Event, path), attrTest{record.EventType, c.Type, path + ".type"}, attrTest{record.EventReason, c.Reason, path + ".reason"})
 	if o := c.Object; o != nil {
-		m = e.tests(m, test{record.ObjectKind, o.Kind, path + ".object.kind"}, test{record.ObjectName, o.Name, path + ".object.name"},
-			test{record.Namespace, o.Namespace, path + ".object.namespace"})
+		m = e.tests(m, attrTest{record.ObjectKind, o.Kind, path + ".object.kind"}, attrTest{record.ObjectName, o.Name, path + ".object.name"},
+			attrTest{record.Namespace, o.Namespace, path + ".object.namespace"})
 	}
-	m = e.tests(m, test{record.EventSource, c.Source, path + ".source"})
-	return first(m, func() *Miss { return e.text(c.Message, path+".message") })
+	m = e.tests(m, attrTest{record.EventSource, c.Source, path + ".source"})
+	return firstMiss(m, func() *Miss { return e.text(c.Message, path+".message") })
 }
 
 func (e plain) log(c *signatures.LogCondition, path string) *Miss {
 	m := e.kind(record.Log, path)
 	if _, said := e.Attrs.Get(record.Component); said {
-		m = e.tests(m, test{record.Component, c.Component, path + ".component"})
+		m = e.tests(m, attrTest{record.Component, c.Component, path + ".component"})
 	}
-	m = e.tests(m, test{record.Container, c.Container, path + ".container"}, test{record.SeverityText, c.Severity, path + ".severity"})
-	m = first(m, func() *Miss { return e.text(c.Contains, path+".contains") })
-	m = first(m, func() *Miss { return e.regex(c.Regex, path+".regex") })
+	m = e.tests(m, attrTest{record.Container, c.Container, path + ".container"}, attrTest{record.SeverityText, c.Severity, path + ".severity"})
+	m = firstMiss(m, func() *Miss { return e.text(c.Contains, path+".contains") })
+	m = firstMiss(m, func() *Miss { return e.regex(c.Regex, path+".regex") })
 	for i := range c.Fields {
-		m = first(m, func() *Miss { return e.field(&c.Fields[i], fmt.Sprintf("%s.fields[%d]", path, i)) })
+		m = firstMiss(m, func() *Miss { return e.field(&c.Fields[i], fmt.Sprintf("%s.fields[%d]", path, i)) })
 	}
 	return m
 }
 
 func (e plain) change(c *signatures.ChangeCondition, path string) *Miss {
-	m := e.tests(e.kind(record.Change, path), test{record.ObjectKind, c.Kind, path + ".kind"})
+	m := e.tests(e.kind(record.Change, path), attrTest{record.ObjectKind, c.Kind, path + ".kind"})
 	seen, has := e.Attrs.Get(record.ChangePath)
 	if m == nil && (!has || !matchPath(c.Path, seen)) {
 		m = &Miss{path + ".path", quote(c.Path), shown(seen, has)}
 	}
-	return e.tests(m, test{record.ChangeFrom, c.From, path + ".from"}, test{record.ChangeTo, c.To, path + ".to"}, test{record.ChangeVerb, c.Verb, path + ".verb"})
+	return e.tests(m, attrTest{record.ChangeFrom, c.From, path + ".from"}, attrTest{record.ChangeTo, c.To, path + ".to"}, attrTest{record.ChangeVerb, c.Verb, path + ".verb"})
 }
 
 func (e plain) sample(c *signatures.SampleCondition, path string) *Miss {
-	m := e.tests(e.kind(record.Sample, path), test{record.MetricName, signatures.Match{Equals: []string{c.Metric}}, path + ".metric"})
+	m := e.tests(e.kind(record.Sample, path), attrTest{record.MetricName, signatures.Match{Equals: []string{c.Metric}}, path + ".metric"})
 	m = e.labels(m, c.Labels, path)
 	if m == nil && c.Rate == 0 && c.Of == nil && c.Forecast == nil {
 		m = limits(e.Value, c.Above, c.Below, path, "a value ")
@@ -192,21 +192,21 @@ func (e plain) sample(c *signatures.SampleCondition, path string) *Miss {
 func limits(v float64, above, below *float64, path, what string) *Miss {
 	switch {
 	case above != nil && !within(v, above, nil):
-		return &Miss{path + ".above", what + "above " + number(*above), number(v)}
+		return &Miss{path + ".above", what + "above " + numberText(*above), numberText(v)}
 	case below != nil && !within(v, nil, below):
-		return &Miss{path + ".below", what + "below " + number(*below), number(v)}
+		return &Miss{path + ".below", what + "below " + numberText(*below), numberText(v)}
 	}
 	return nil
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+func numberText(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 func (e plain) alert(c *signatures.AlertCondition, path string) *Miss {
 	state := c.State
 	if state.IsZero() {
 		state.Equals = []string{"firing"}
 	}
-	m := e.tests(e.kind(record.Alert, path), test{record.AlertName, c.Name, path + ".name"}, test{record.AlertState, state, path + ".state"})
+	m := e.tests(e.kind(record.Alert, path), attrTest{record.AlertName, c.Name, path + ".name"}, attrTest{record.AlertState, state, path + ".state"})
 	return e.labels(m, c.Labels, path)
 }
 

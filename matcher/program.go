@@ -20,6 +20,7 @@ type Program struct {
 	conditions []condition // those of one signature lie together
 	fields     fieldIndex
 	text       textIndex
+	patterns   patternIndex
 }
 
 // condition is the condition of one role of one signature.
@@ -111,6 +112,9 @@ type Scratch struct {
 	base       uint64
 	setConds   []uint32 // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
+	setGates   []uint8
+	gates      uint8 // which parts of the text's index some record of the batch needs
+	patterns   patternScan
 	lowered    []byte
 	unescaped  []byte
 	record     record.Record
@@ -132,4 +136,7 @@ func (s *Scratch) prepare(p *Program) {
 	s.base = 1
 	s.seen = slices.Grow(s.seen[:0], len(p.text.words))[:len(p.text.words)]
 	clear(s.seen)
+	if len(p.patterns.conds) > 0 {
+		s.patterns.prepare(&p.patterns)
+	}
 }

@@ -21,21 +21,26 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 	if len(p.conditions) == 0 || b.Len() == 0 {
 		return s.hits
 	}
-	p.text.find(b.Text(), b.TextEnds(), s)
-	s.base += uint64(b.Len())
 	p.fieldCandidates(b, s)
+	p.text.find(b.Text(), b.TextEnds(), s)
+	if s.gates&(1<<gatePatterns) != 0 {
+		p.patternCandidates(b, s)
+	}
+	s.base += uint64(b.Len())
 	slices.Sort(s.candidates)
 	p.confirm(b, s)
 	s.Stats.Hits += uint64(len(s.hits))
 	return s.hits
 }
 
-// fieldCandidates adds the candidates that are anchored by attributes.
+// fieldCandidates adds the candidates that are anchored by attributes, and finds out which parts of the text's index are needed.
 func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
-	s.setConds, s.setEnds = s.setConds[:0], s.setEnds[:0]
+	s.setConds, s.setEnds, s.setGates, s.gates = s.setConds[:0], s.setEnds[:0], s.setGates[:0], 0
 	for j := range b.Sets() {
-		s.setConds = p.fields.appendConds(s.setConds, b.Set(j), s)
-		s.setEnds = append(s.setEnds, uint32(len(s.setConds)))
+		var gates uint8
+		s.setConds, gates = p.fields.appendConds(s.setConds, b.Set(j), s)
+		s.setEnds, s.setGates = append(s.setEnds, uint32(len(s.setConds))), append(s.setGates, gates)
+		s.gates |= gates
 	}
 	if len(s.setConds) == 0 {
 		return
@@ -48,6 +53,18 @@ func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
 		}
 		for _, c := range s.setConds[start:s.setEnds[set]] {
 			s.candidates = append(s.candidates, uint64(i)<<32|uint64(c))
+		}
+	}
+}
+
+// patternCandidates runs the expressions without literals over the texts whose attributes ask for it.
+func (p *Program) patternCandidates(b *record.Batch, s *Scratch) {
+	text := b.Text()
+	s.patterns.made = 0
+	for i := range b.Len() {
+		if s.setGates[b.AttrSet(i)]&(1<<gatePatterns) != 0 {
+			start, end := b.TextRange(i)
+			s.run(&p.patterns, text[start:end], i, s.base+uint64(i))
 		}
 	}
 }
