@@ -35,9 +35,9 @@ func (c *checker) anchored(w *Condition) bool {
 		return anchorMatch(l.Component) || anchorMatch(l.Container) || anchorText(l.Contains) || literalRegex(l.Regex) ||
 			slices.ContainsFunc(l.Fields, anchorField)
 	case w.Change != nil:
-		return !w.Change.Kind.IsZero() && w.Change.Path != ""
+		return true // path and metric are required
 	case w.Sample != nil:
-		return w.Sample.Metric != ""
+		return true
 	case w.Alert != nil:
 		return anchorMatch(w.Alert.Name)
 	}
@@ -69,8 +69,8 @@ func literalRegex(expr string) bool {
 }
 
 func (c *checker) noAnchor(path string, w *Condition) {
-	if len(leaves(w)) == 0 && len(groupNames(w)) == 0 {
-		return // it is empty, which was said
+	if len(leaves(w)) == 0 && len(w.All) == 0 && len(w.Any) == 0 {
+		return // it is empty or a lone `not`, which was said
 	}
 	mend := "each part of `any`, and one part of `all`, needs an exact value or a text of 3 bytes or more"
 	switch {

@@ -33,6 +33,7 @@ func CELEnv() (*cel.Env, error) {
 		cel.ParserExpressionSizeLimit(maxCEL),
 		cel.ExpressionNodeLimit(2000),
 		cel.RegexProgramSizeLimit(1000),
+		cel.ASTValidators(cel.ValidateRegexLiterals()),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("prepare CEL: %w", err)
@@ -55,8 +56,12 @@ func (c *checker) cel(path, text string) {
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
 			message, _, _ := strings.Cut(e.Message, "\n")
-			c.add(LevelError, path, celOffset(text, e.Location.Line(), e.Location.Column()), "CEL: "+message,
-				"known here: kind, text, value, count and attrs[\"name\"]")
+			message, _, _ = strings.Cut(message, " expecting {")
+			mend := ""
+			if strings.Contains(message, "undeclared reference") {
+				mend = `known here: kind, text, value, count and attrs["name"]`
+			}
+			c.add(LevelError, path, celOffset(text, e.Location.Line(), e.Location.Column()), "CEL: "+message, mend)
 		}
 		return
 	}

@@ -2,6 +2,7 @@ package signatures
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -199,6 +200,9 @@ func (c *checker) price(path string, l *LogCondition) {
 	if regex == "" {
 		regex, at = l.Contains.Regex, child(child(path, "contains"), "regex")
 	}
+	if _, err := regexp.Compile(regex); err != nil || len(regex) > maxRegex {
+		return // which is reported
+	}
 	if regex != "" && !literalRegex(regex) && !anchorText(l.Contains) {
 		c.warn(at, "every line that the rest of the condition lets through is matched with this regex: it has no literal of 3 bytes",
 			"add `contains` with a text that is in every such line")
@@ -287,7 +291,7 @@ func (c *checker) alert(path string, a *AlertCondition) {
 // attrs checks matches by name.
 func (c *checker) attrs(path string, m map[string]Match) {
 	for _, k := range sortedKeys(m) {
-		if m[k].IsZero() {
+		if m[k].IsZero() && !m[k].IgnoreCase {
 			c.error(child(path, k), "nothing is said of "+clip(k), "")
 		}
 		c.match(child(path, k), m[k])

@@ -211,7 +211,7 @@ func (c *checker) clear() {
 	if expire == 0 {
 		expire = Duration(DefaultExpire)
 	}
-	if cl.Quiet > expire {
+	if cl.Quiet > expire && expire > 0 {
 		c.error("clear.quiet", fmt.Sprintf("it can never be quiet for %s: the warning expires %s after its last record", cl.Quiet, expire),
 			"write a longer `expire`, or a shorter quiet time")
 	}
@@ -220,7 +220,7 @@ func (c *checker) clear() {
 		c.error("clear.for", "a time can't be negative", "")
 	case cl.For > 0 && cl.When == nil:
 		c.error("clear.for", "`for` belongs to `when`, which is missing", "add `when`, or write `quiet` instead")
-	case cl.For >= expire && cl.For > 0:
+	case cl.For >= expire && cl.For > 0 && expire > 0:
 		c.error("clear.for", fmt.Sprintf("it can never clear after %s: the warning expires after %s", cl.For, expire), "write a longer `expire`")
 	}
 	if cl.When == nil {

@@ -61,8 +61,11 @@ func (c *checker) testRecord(path string, r *TestRecord) {
 			set++
 		}
 	}
-	if set != 1 {
-		c.error(path, fmt.Sprintf("a record is one of event, log, change, sample and alert; this one is %d of them", set), "")
+	switch {
+	case set == 0:
+		c.error(path, "the record is nothing", "add event, log, change, sample or alert")
+	case set > 1:
+		c.error(path, fmt.Sprintf("a record is one of event, log, change, sample and alert; this one is %d of them", set), "write several records")
 	}
 	if r.At < 0 {
 		c.error(child(path, "at"), "a time before the start", "times count from the start of the test")

@@ -100,6 +100,9 @@ func (d *decoder) document(root *yaml.Node) {
 func (d *decoder) signature(n *yaml.Node, base string) {
 	s := &Signature{source: &document{chunk: d.chunk, index: d.index, base: base}}
 	d.value(n, reflect.ValueOf(s).Elem(), "")
+	if n.Kind != yaml.MappingNode {
+		return
+	}
 	c := &checker{s: s, opts: d.parser.opts, src: d.parser.src, root: n, broken: d.broken}
 	c.signature()
 	d.parser.problems = append(d.parser.problems, c.problems...)

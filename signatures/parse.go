@@ -220,7 +220,10 @@ func (p *parser) syntax(c *chunk, err error) {
 	line := c.first + low
 	text := p.src.lines[line-1]
 	indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
-	column, suggestion := utf8.RuneCountInString(indent)+1, ""
+	column, suggestion := c.faultColumn(strings.Join(lines[:low-1], ""), text, message), ""
+	if column == 0 {
+		column = utf8.RuneCountInString(indent) + 1
+	}
 	switch {
 	case strings.Contains(indent, "\t"):
 		column = strings.IndexByte(indent, '\t') + 1
@@ -229,6 +232,8 @@ func (p *parser) syntax(c *chunk, err error) {
 		suggestion = "put quotes around a value that holds a colon and a space; or the indentation is wrong"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-' indicator"):
 		suggestion = "the indentation differs from the lines before, or a quote or a bracket is left open above"
+	case strings.Contains(message, "did not find expected ','"):
+		suggestion = "a bracket is left open, here or above, or a comma is missing"
 	case strings.Contains(message, "unexpected end of stream"):
 		suggestion = "a quote or a bracket is left open"
 	case strings.Contains(message, "cannot start any token"):
@@ -237,6 +242,31 @@ func (p *parser) syntax(c *chunk, err error) {
 		suggestion = "inside double quotes a backslash is an escape: use single quotes for regular expressions"
 	}
 	p.add(line, column, "not readable as YAML: "+message, suggestion)
+}
+
+// faultColumn finds the first character of a line with which the text before it and the line fail as they do as a whole; 0 when
+// no part of the line does.
+func (c *chunk) faultColumn(before, line, message string) int {
+	rs := []rune(line)
+	if len(rs) > 1000 {
+		return 0
+	}
+	fails := func(n int) bool {
+		_, err := (&chunk{src: c.src, text: before + string(rs[:n])}).parse()
+		return err != nil && syntaxMessage(err) == message
+	}
+	low, high := 0, len(rs)
+	if !fails(high) {
+		return 0
+	}
+	for low < high {
+		if mid := (low + high) / 2; fails(mid) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return low
 }
 
 func syntaxMessage(err error) string {
