@@ -12,7 +12,8 @@ import (
 // source is one file's text. All signatures that were read from it share it.
 type source struct {
 	file  string
-	lines []string // without their line ends
+	text  string   // with line feeds as line ends
+	lines []string // of text, without their ends
 }
 
 // chunk is one YAML document of a source.

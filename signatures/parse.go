@@ -75,7 +75,8 @@ func (p *parser) file(src []byte) {
 		return
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
-	p.src.lines = strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	p.src.text = strings.ReplaceAll(text, "\r\n", "\n")
+	p.src.lines = strings.Split(p.src.text, "\n")
 	if !p.characters() {
 		return
 	}
@@ -121,15 +122,18 @@ func (p *parser) characters() bool {
 // one, so that a document that is broken does not hide those after it.
 func (s *source) chunks() []*chunk {
 	var out []*chunk
-	first := 0
+	first, start, at := 0, 0, 0
 	for i := 0; i <= len(s.lines); i++ {
-		if i < len(s.lines) && !isMark(s.lines[i]) {
-			continue
+		if i == len(s.lines) || isMark(s.lines[i]) {
+			at = min(at, len(s.text)) // the last line has no end
+			if !blank(s.lines[first:i]) {
+				out = append(out, &chunk{src: s, first: first, text: s.text[start:at]})
+			}
+			first, start = i, at
 		}
-		if lines := s.lines[first:i]; !blank(lines) {
-			out = append(out, &chunk{src: s, first: first, text: strings.Join(lines, "\n") + "\n"})
+		if i < len(s.lines) {
+			at += len(s.lines[i]) + 1
 		}
-		first = i
 	}
 	return out
 }

@@ -209,3 +209,19 @@ func TestPositionsHoldInListsAndLaterDocuments(t *testing.T) {
 		require.True(t, strings.HasPrefix(lines[line-1][column-1:], id), lines[line-1])
 	}
 }
+
+func TestExamplesInTheDocumentsAreSignatures(t *testing.T) {
+	for file, start := range map[string]string{"README.md": "```yaml\n", "signature.go": "People write it in YAML:\n//\n"} {
+		_, text, ok := strings.Cut(string(read(t, file)), start)
+		require.True(t, ok, file)
+		if file == "README.md" {
+			text, _, _ = strings.Cut(text, "```")
+		} else {
+			text, _, _ = strings.Cut(text, "\n//\n")
+			text = strings.ReplaceAll("\n"+text, "\n//\t", "\n")
+		}
+		got, problems := Parse(file, []byte(text))
+		require.Empty(t, render(Errors(problems)))
+		require.Len(t, got, 1)
+	}
+}
