@@ -13,7 +13,7 @@ import (
 // All expressions together are one automaton over bytes, which promises too much: \b, $ and the insides of characters beyond
 // ASCII are left out. Its states are made when they are first met: see patternScan.
 type patternIndex struct {
-	steps   []step
+	steps   []patternStep
 	starts  []uint32 // steps from which an expression can go on anywhere
 	begins  []uint32 // and at the beginning of a text
 	conds   []uint32 // the condition of each expression
@@ -22,8 +22,8 @@ type patternIndex struct {
 	bytes   []byte // one byte of each class
 }
 
-// step is a place in an expression.
-type step struct {
+// patternStep is a place in an expression.
+type patternStep struct {
 	kind   stepKind
 	ascii  [2]uint64 // stepByte: which bytes below 0x80 go on
 	wide   bool      // stepByte: bytes of characters beyond ASCII go on
@@ -72,8 +72,8 @@ func (x *patternIndex) add(patterns []string, cond uint32) bool {
 	return true
 }
 
-func newStep(in *syntax.Inst, base, number uint32) step {
-	s := step{out: in.Out + base, number: number}
+func newStep(in *syntax.Inst, base, number uint32) patternStep {
+	s := patternStep{out: in.Out + base, number: number}
 	switch in.Op {
 	case syntax.InstAlt, syntax.InstAltMatch:
 		s.kind, s.other = stepFork, in.Arg+base
@@ -120,7 +120,7 @@ func matchesWide(in *syntax.Inst) bool {
 }
 
 // goesOn reports whether b leads on from a stepByte.
-func (s *step) goesOn(b byte) bool {
+func (s *patternStep) goesOn(b byte) bool {
 	if b >= utf8.RuneSelf {
 		return s.wide
 	}

@@ -1,0 +1,130 @@
+package matcher_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/signatures"
+)
+
+func TestCompileRefusesWhatNothingAnchors(t *testing.T) {
+	is := func(words ...string) signatures.Match { return signatures.Match{Equals: words} }
+	for name, c := range map[string]struct {
+		when    signatures.Condition
+		path    string
+		message string
+	}{
+		"an expression without literal":    {signatures.Condition{Log: &signatures.LogCondition{Regex: `\d+\s\w`}}, "stages[0].when", "anchor"},
+		"one byte":                         {logText("x"), "stages[0].when", "anchor"},
+		"an alternative without":           {signatures.Condition{Any: []signatures.Condition{logText("long enough"), logText("x")}}, "stages[0].when", "anchor"},
+		"only what is not":                 {signatures.Condition{Not: &signatures.Condition{Event: &signatures.EventCondition{Reason: is("A")}}}, "stages[0].when", "anchor"},
+		"an expression that doesn't parse": {signatures.Condition{Log: &signatures.LogCondition{Regex: `(`}}, "stages[0].when.log.regex", "missing"},
+		"an expression in a list":          {signatures.Condition{All: []signatures.Condition{logText("abc"), {Log: &signatures.LogCondition{Regex: `*`}}}}, "stages[0].when.all[1].log.regex", "missing"},
+		"CEL that doesn't parse":           {signatures.Condition{CEL: `kind ==`, Log: &signatures.LogCondition{Contains: signatures.Text{Any: []string{"abc"}}}}, "stages[0].when.cel", "CEL"},
+		"CEL that gives no truth":          {signatures.Condition{CEL: `count + 1`, Log: &signatures.LogCondition{Contains: signatures.Text{Any: []string{"abc"}}}}, "stages[0].when.cel", "true or false"},
+		"an unknown name in CEL":           {signatures.Condition{CEL: `message == "x"`, Log: &signatures.LogCondition{Contains: signatures.Text{Any: []string{"abc"}}}}, "stages[0].when.cel", "message"},
+		"nothing":                          {signatures.Condition{}, "stages[0].when", "empty"},
+		"a series inside any": {signatures.Condition{Any: []signatures.Condition{
+			{Sample: &signatures.SampleCondition{Metric: "m", Rate: 5}}}}, "stages[0].when.any[0].sample", "history"},
+		"a hold inside all": {signatures.Condition{All: []signatures.Condition{
+			{Change: &signatures.ChangeCondition{Kind: is("Pod"), Path: "p", For: 5}}}}, "stages[0].when.all[0].change.for", "alone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, problems := matcher.Compile([]*signatures.Signature{one("bad", c.when), one("good", logText("fine"))}, matcher.CompileOptions{})
+			require.Len(t, problems, 1)
+			require.Equal(t, c.path, problems[0].Path)
+			require.Contains(t, problems[0].Message, c.message)
+			require.Equal(t, 1, p.Len())
+			require.Equal(t, "good", p.Signatures()[0].Signature.ID)
+		})
+	}
+}
+
+func TestCompileRefusesASecondSignatureOfOneID(t *testing.T) {
+	p, problems := matcher.Compile([]*signatures.Signature{one("a", logText("one")), one("a", logText("two"))}, matcher.CompileOptions{})
+	require.Len(t, problems, 1)
+	require.Equal(t, 1, p.Len())
+}
+
+func TestProgramDigestIsThatOfTheSet(t *testing.T) {
+	a, b, c := one("a", logText("one")), one("b", logText("two")), one("c", logText("three"))
+	require.Equal(t, mustCompile(t, a, b).Digest(), mustCompile(t, b, a).Digest())
+	require.NotEqual(t, mustCompile(t, a, b).Digest(), mustCompile(t, a, c).Digest())
+	require.NotEqual(t, mustCompile(t, a, b).Digest(), mustCompile(t, a).Digest())
+	p := mustCompile(t, a, b)
+	require.Equal(t, "b", p.Lookup(b.ShortDigest()).Signature.ID)
+	require.Nil(t, p.Lookup(c.ShortDigest()))
+}
+
+func TestAppliesDisarmsOnlyByWhatIsKnown(t *testing.T) {
+	known := matcher.CompileOptions{
+		KubernetesVersion: "v1.31.2-gke.100", Components: map[string]string{"etcd": "3.5.9"}, Facts: map[string]string{"cloud": "aws"},
+	}
+	for _, c := range []struct {
+		applies signatures.Applies
+		armed   bool
+	}{
+		{signatures.Applies{}, true},
+		{signatures.Applies{Kubernetes: ">=1.24 <1.33"}, true},
+		{signatures.Applies{Kubernetes: ">=1.31.3"}, false},
+		{signatures.Applies{Kubernetes: "1.31"}, true},
+		{signatures.Applies{Kubernetes: "=1.31.1"}, false},
+		{signatures.Applies{Kubernetes: "!=1.31"}, false},
+		{signatures.Applies{Kubernetes: "<=1.31"}, true},
+		{signatures.Applies{Kubernetes: ">1.31"}, false},
+		{signatures.Applies{Components: map[string]string{"etcd": "<3.5.10"}}, true},
+		{signatures.Applies{Components: map[string]string{"etcd": ">=3.6"}}, false},
+		{signatures.Applies{Components: map[string]string{"coredns": ">=99"}}, true},
+		{signatures.Applies{Facts: map[string]string{"cloud": "aws", "other": "x"}}, true},
+		{signatures.Applies{Facts: map[string]string{"cloud": "gcp"}}, false},
+	} {
+		s := one("s", logText("text"))
+		s.Applies = &c.applies
+		p, problems := matcher.Compile([]*signatures.Signature{s}, known)
+		require.Empty(t, problems)
+		require.Equal(t, c.armed, p.Len() == 1, "%+v", c.applies)
+		require.Equal(t, !c.armed, len(p.Disarmed()) == 1)
+		require.Equal(t, 1, mustCompile(t, s).Len(), "nothing is known, so nothing is disarmed")
+	}
+	s := one("s", logText("text"))
+	s.Applies = &signatures.Applies{Kubernetes: "new ones"}
+	_, problems := matcher.Compile([]*signatures.Signature{s}, known)
+	require.Len(t, problems, 1)
+	require.Equal(t, "applies.kubernetes", problems[0].Path)
+}
+
+func TestExplainRecordSaysWhatFailedFirst(t *testing.T) {
+	above := 90.0
+	s := one("s", signatures.Condition{Log: &signatures.LogCondition{
+		Component: signatures.Match{Equals: []string{"etcd"}}, Contains: signatures.Text{All: []string{"apply", "too long"}},
+		Fields: []signatures.LogField{{Name: "took", Above: &above}},
+	}})
+	s.Incident = &signatures.Incident{When: signatures.Condition{Sample: &signatures.SampleCondition{Metric: "m", Above: &above}}}
+	p := mustCompile(t, s)
+	for _, c := range []struct {
+		record record.Record
+		want   string
+	}{
+		{line("x", record.Component, "kubelet"), `log.component: wanted "etcd", saw "kubelet"`},
+		{line("apply"), `log.contains.all: wanted a text that contains "too long", saw "apply"`},
+		{line("apply took=8s too long"), `log.fields[0].above: wanted the field took above 90, saw 8`},
+		{line("apply too long"), `log.fields[0]: wanted a number in the field "took", saw nothing`},
+		{record.Record{Kind: record.Event}, `log: wanted a record of kind log, saw event`},
+	} {
+		v := p.ExplainRecord(&c.record, "s")
+		require.Len(t, v, 2)
+		require.False(t, v[0].On)
+		require.Equal(t, c.want, v[0].Miss.String())
+	}
+	met := line("apply took=95s too long")
+	require.True(t, p.ExplainRecord(&met, "s")[0].On)
+	sample := record.Record{Kind: record.Sample, Value: 3, Attrs: record.NewAttrs(map[string]string{record.MetricName: "m"})}
+	v := p.ExplainRecord(&sample, "s")[1]
+	require.Equal(t, "incident", v.Name)
+	require.True(t, v.Off)
+	require.Equal(t, "sample.above: wanted a value above 90, saw 3", v.Miss.String())
+	require.Nil(t, p.ExplainRecord(&met, "unknown"))
+}
