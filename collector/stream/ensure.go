@@ -1,0 +1,89 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// partitionsKey is where a stream says how many partitions it was made with.
+const partitionsKey = "forewarn.partitions"
+
+type layout struct {
+	name, subject, describe string
+	partitions              int
+	keep                    Retention
+}
+
+func (o Options) layouts() []layout {
+	return []layout{
+		{Records, AllRecords, "forewarn: batches of records by partition", o.RecordPartitions, o.Records},
+		{Hits, AllHits, "forewarn: hits by partition", o.HitPartitions, o.Hits},
+		{Warnings, WarningsSubject, "forewarn: revisions of warnings", 1, o.Warnings},
+		{Intake, IntakeSubject, "forewarn: JSON records of other tools", 1, o.Intake},
+	}
+}
+
+// EnsureStreams makes the streams and the bucket, or brings those that exist up to the options. It changes nothing when
+// nothing differs, and any number of processes may do it at once. Another number of partitions than a stream was made
+// with is an error: what belongs together would be torn apart.
+func (s *Stream) EnsureStreams(ctx context.Context) error {
+	for _, l := range s.opts.layouts() {
+		if err := s.ensure(ctx, l); err != nil {
+			return fmt.Errorf("prepare stream %s: %w", l.name, err)
+		}
+	}
+	_, err := s.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: statusBucket, Description: "forewarn: what the processes say of themselves",
+		TTL: s.opts.StatusTTL, MaxBytes: 64 * mebibyte, Replicas: s.opts.Replicas,
+	})
+	if err != nil {
+		return fmt.Errorf("prepare bucket %s: %w", statusBucket, err)
+	}
+	return nil
+}
+
+func (s *Stream) ensure(ctx context.Context, l layout) error {
+	st, err := s.js.Stream(ctx, l.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		c := l.apply(jetstream.StreamConfig{Name: l.name, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy}, s.opts)
+		st, err = s.js.CreateStream(ctx, c)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
+			st, err = s.js.Stream(ctx, l.name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	have := st.CachedInfo().Config
+	if n, ok := have.Metadata[partitionsKey]; !ok {
+		return fmt.Errorf("a stream of this name exists, and forewarn did not make it: use another NATS account, or rename that stream")
+	} else if n != strconv.Itoa(l.partitions) {
+		return fmt.Errorf("it was made with %s partitions, but %d are configured: configure %s, or stop every forewarn process and "+
+			"delete the stream with what is unread in it", n, l.partitions, n)
+	}
+	want := l.apply(have, s.opts)
+	if reflect.DeepEqual(have, want) {
+		return nil
+	}
+	_, err = s.js.UpdateStream(ctx, want)
+	return err
+}
+
+// apply sets what is ours in c and leaves the rest, such as the placement, as an operator set it.
+func (l layout) apply(c jetstream.StreamConfig, o Options) jetstream.StreamConfig {
+	c.Description, c.Subjects = l.describe, []string{l.subject}
+	c.Discard, c.MaxBytes, c.MaxAge = jetstream.DiscardOld, l.keep.MaxBytes, l.keep.MaxAge
+	c.Duplicates, c.Replicas = o.DedupWindow, o.Replicas
+	c.Metadata = maps.Clone(c.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = map[string]string{}
+	}
+	c.Metadata[partitionsKey] = strconv.Itoa(l.partitions)
+	return c
+}
