@@ -273,7 +273,7 @@ func TestLossCountsWhatAFastWriterRemovesUnderASlowReader(t *testing.T) {
 		var first, last, read, lost uint64 = 1, 0, 0, 0
 		for range 300 {
 			last += r.Uint64N(20) // written
-			if last-first > 100 {
+			if last > first+100 {
 				removed := last - 100 // the stream keeps a hundred
 				if removed > read+1 {
 					lost += removed - 1 - read
