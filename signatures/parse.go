@@ -65,19 +65,24 @@ func (p *parser) add(line, column int, message, suggestion string) {
 	})
 }
 
-func (p *parser) file(src []byte) {
+// read takes the file's text, and reports whether it is one that YAML can be read from.
+func (p *parser) read(src []byte) bool {
 	if len(src) > maxFile {
 		p.add(1, 1, fmt.Sprintf("the file has %d bytes; at most %d are read", len(src), maxFile), "split it")
-		return
+		return false
 	}
 	if len(src) >= 2 && (src[0] == 0xff && src[1] == 0xfe || src[0] == 0xfe && src[1] == 0xff) {
 		p.add(1, 1, "the file is UTF-16", "save it as UTF-8")
-		return
+		return false
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
 	p.src.text = strings.ReplaceAll(text, "\r\n", "\n")
 	p.src.lines = strings.Split(p.src.text, "\n")
-	if !p.characters() {
+	return p.characters()
+}
+
+func (p *parser) file(src []byte) {
+	if !p.read(src) {
 		return
 	}
 	found := false

@@ -15,17 +15,7 @@ const SchemaID = "https://github.com/forewarn/forewarn/signatures/schema.json"
 // Schema returns the JSON Schema (draft 2020-12) of a YAML document: one signature, or `signatures: [...]`. Editors complete from it.
 // It is made from the Go types and their doc tags, so it says what Parse accepts by shape; Parse checks much more.
 func Schema() ([]byte, error) {
-	r := jsonschema.Reflector{
-		Anonymous: true, FieldNameTag: "yaml", Mapper: schemaOf,
-		LookupComment: func(t reflect.Type, name string) string {
-			if t.Kind() != reflect.Struct || name == "" {
-				return ""
-			}
-			f, _ := t.FieldByName(name)
-			return f.Tag.Get("doc")
-		},
-	}
-	root := r.Reflect(&Signature{})
+	root := reflector().Reflect(&Signature{})
 	defs := root.Definitions
 	one := &jsonschema.Schema{Ref: "#/$defs/Signature"}
 	for _, name := range []string{"Match", "Text"} {
@@ -49,6 +39,31 @@ func Schema() ([]byte, error) {
 		return nil, fmt.Errorf("write the schema of signatures: %w", err)
 	}
 	return append(b, '\n'), nil
+}
+
+// SchemaOf returns the JSON Schema of a file that [Decode] reads into a value of v's type, under the given id and title.
+func SchemaOf(v any, id, title string) ([]byte, error) {
+	root := reflector().Reflect(v)
+	root.ID, root.Title = jsonschema.ID(id), title
+	b, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the schema of %s: %w", title, err)
+	}
+	return append(b, '\n'), nil
+}
+
+// reflector makes schemas by the yaml and doc tags.
+func reflector() *jsonschema.Reflector {
+	return &jsonschema.Reflector{
+		Anonymous: true, FieldNameTag: "yaml", Mapper: schemaOf,
+		LookupComment: func(t reflect.Type, name string) string {
+			if t.Kind() != reflect.Struct || name == "" {
+				return ""
+			}
+			f, _ := t.FieldByName(name)
+			return f.Tag.Get("doc")
+		},
+	}
 }
 
 // scalar is a text as an author may spell it: 137, True and 1.5 are texts too.
