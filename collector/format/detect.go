@@ -1,6 +1,10 @@
 package format
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
 
 // Sample is how many bytes [Detect] looks at; more don't help it.
 const Sample = 64 << 10
@@ -9,13 +13,22 @@ const Sample = 64 << 10
 type Family struct {
 	// Name is what people call it.
 	Name string
-	// detects says whether the beginning of an input is of the family. whole says that the sample is all there is for now.
+	// detects says whether the beginning of an input is of the family.
 	detects func(sample []byte) bool
 	open    func(in Input, sample []byte) Parser
 }
 
 // families lists all families in the order in which they are tried. The last takes anything.
 var families = [...]Family{
+	{"kubernetes json", detectKubernetes, newKubernetes},
+	{"kubernetes yaml", detectYAML, newKubernetesYAML},
+	{"kubectl events", detectTable, newTable},
+	{"cri", detectCRI, newCRI},
+	{"docker", detectDocker, newDocker},
+	{"journald", detectJournald, newJournald},
+	{"syslog", detectSyslog, newSyslog},
+	{"audit", detectAudit, newAudit},
+	{"exposition", detectExposition, newExposition},
 	{"lines", func([]byte) bool { return true }, newLines},
 }
 
@@ -43,4 +56,50 @@ func Detect(sample []byte) *Family {
 // Open returns a parser of the family. sample is the beginning of the input, which is written to the parser nonetheless.
 func (f *Family) Open(in Input, sample []byte) Parser {
 	return f.open(in.withDefaults(), sample)
+}
+
+// detectKubernetes reports whether the input is JSON of the API server's: a list, an object or a watch stream. JSON that goes
+// over several lines, and arrays, are taken as well: their values become log records.
+func detectKubernetes(sample []byte) bool {
+	trimmed := bytes.TrimLeft(sample, " \t\r\n")
+	if len(trimmed) == 0 || trimmed[0] != '{' {
+		return len(trimmed) > 1 && trimmed[0] == '[' && skipSpace(trimmed, 1) < len(trimmed) && trimmed[skipSpace(trimmed, 1)] == '{'
+	}
+	m := newMembers(trimmed)
+	var api, object, verb bool
+	for {
+		_, value, ok := m.next()
+		switch string(m.last) {
+		case "apiVersion":
+			if bytes.HasPrefix(unquoted(value), []byte("audit.k8s.io")) {
+				return false
+			}
+			api = true
+		case "metadata", "items", "involvedObject", "regarding", "object":
+			object = true
+		case "type":
+			verb = ok && watchVerb(string(unquoted(value)))
+		case "kind":
+			api = api || bytes.HasSuffix(unquoted(value), []byte("List"))
+		}
+		if !ok {
+			break
+		}
+	}
+	eol := bytes.IndexByte(trimmed, '\n')
+	many := eol >= 0 && len(bytes.TrimSpace(trimmed[1:eol])) == 0
+	return object && (api || verb) || many
+}
+
+// detectAudit reports whether the input is the audit log of an API server.
+func detectAudit(sample []byte) bool {
+	return mostly(sample, func(line []byte) bool {
+		return line[0] == '{' && bytes.Contains(line[:min(len(line), 200)], []byte(`"apiVersion":"audit.k8s.io/`))
+	})
+}
+
+// newAudit reads an audit log: JSON lines of which it is known who wrote them.
+func newAudit(in Input, sample []byte) Parser {
+	in.Attrs = in.Attrs.With(record.Component, "kube-apiserver")
+	return newLines(in, sample)
 }

@@ -4,8 +4,9 @@ import "bytes"
 
 // members walks the members of one JSON object without decoding it. It is lenient: what is not JSON ends the walk.
 type members struct {
-	b []byte
-	i int
+	b    []byte
+	i    int
+	last []byte // the key that was read last, though its value may not be whole
 }
 
 // newMembers begins at the object that b starts with.
@@ -14,7 +15,7 @@ func newMembers(b []byte) members {
 	if i >= len(b) || b[i] != '{' {
 		return members{}
 	}
-	return members{b, i + 1}
+	return members{b: b, i: i + 1}
 }
 
 // next returns the next member: its key without quotes and its value as it is written, both with escapes as they are.
@@ -32,6 +33,7 @@ func (m *members) next() (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	key = b[i+1 : end-1]
+	m.last = key
 	i = skipSpace(b, end)
 	if i >= len(b) || b[i] != ':' {
 		return nil, nil, false

@@ -2,12 +2,13 @@ package format
 
 import "bytes"
 
-// splitter cuts bytes into lines. A line is handed out without its end, and is valid only until the call of write or close
-// in which it was handed out is over.
+// splitter cuts bytes into lines. A line is handed out without its end, and is valid only until settle is called, or
+// the call of write or close in which it was handed out is over.
 type splitter struct {
 	counts *Counts
 	max    int
 	line   func(line []byte, offset uint64)
+	settle func() // called before the memory of a line that was handed out is used again; may be nil
 
 	carry    []byte // the beginning of a line whose end did not come yet
 	offset   uint64 // of the next byte
@@ -44,6 +45,9 @@ func (s *splitter) keep(p []byte) {
 		s.counts.Add(SkippedBytes, len(p))
 		s.offset += uint64(len(p))
 		return
+	}
+	if s.settle != nil {
+		s.settle()
 	}
 	s.carry = append(s.carry, p...)
 	s.offset += uint64(len(p))
