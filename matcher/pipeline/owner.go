@@ -1,0 +1,458 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/store"
+)
+
+// owner follows one partition of HITS: it alone has its tracker. One goroutine runs it.
+//
+// A message's effect is applied in memory, then written with the position and the revisions it made in one transaction, then
+// the revisions are published, and only then is it acknowledged. What a crash leaves is the state at the position; every later message
+// comes again, from the consumer or by reading the stream.
+type owner struct {
+	partition  int
+	program    func() *matcher.Program
+	newTracker func(p matcher.Lookup) (tracker, error)
+	tracker    tracker // made by restore
+	store      *store.Store
+	out        publisher
+	history    history
+	dead       *deadLetters
+	metrics    *metrics
+	log        *slog.Logger
+
+	commitEvery time.Duration // the longest that an applied message waits for its commit
+	commitMax   int           // messages in a commit
+
+	decoder  hitsDecoder
+	current  *matcher.Program
+	position uint64 // the last message whose effect is in the tracker
+	stored   uint64 // and in the store
+	window   int    // messages that are not acknowledged
+	last     uint64 // the sequence of the last of them
+	ack      func(through uint64) error
+	changes  []matcher.Change
+	done     []uint64          // numbers of published outbox entries that the next commit takes away
+	applied  int               // messages since the last commit
+	told     map[string]uint32 // while catching up: what the stream already told, by warning
+	open     openWarnings
+	state    atomic.Pointer[ownerState]
+}
+
+// ownerState is what the status says of a partition.
+type ownerState struct {
+	Position uint64
+	Active   bool
+	Tracker  matcher.Stats
+	Open     map[matcher.State]int
+}
+
+// history is what the owner asks the streams about the past.
+type history interface {
+	// LastHits returns the last sequence of HITS.
+	LastHits(ctx context.Context) (uint64, error)
+	// Told returns the last revision of each warning that WARNINGS holds.
+	Told(ctx context.Context) (map[string]uint32, error)
+}
+
+// restore brings the tracker to where the store is, and publishes what was left in the outbox.
+func (o *owner) restore(ctx context.Context) error {
+	at, err := o.store.Position(o.partition)
+	if err != nil {
+		return err
+	}
+	if err := o.load(); err != nil {
+		return err
+	}
+	if at, err = o.sameStream(ctx, at); err != nil {
+		return err
+	}
+	o.position, o.stored = at, at
+	o.open = openWarnings{}
+	for _, w := range o.tracker.Open() {
+		o.open.take(&w)
+	}
+	if at > 0 {
+		o.log.Info("partition restored", "partition", o.partition, "position", at, "open", len(o.open))
+	}
+	if err := o.leftovers(ctx); err != nil {
+		return err
+	}
+	o.report(false)
+	return nil
+}
+
+// load makes the tracker of what is stored. An entry that it does not take is left out, and all others are given to a new one: one
+// damaged progress must not take the partition with it.
+func (o *owner) load() error {
+	const most = 16
+	left := map[string]bool{}
+	for {
+		p := o.program()
+		t, err := o.newTracker(p)
+		if err != nil {
+			return err
+		}
+		var bad []byte
+		var refused error
+		err = o.store.LoadProgress(o.partition, func(key, value []byte) error {
+			if left[string(key)] {
+				return nil
+			}
+			if refused = t.Restore(key, value); refused != nil {
+				bad = key
+			}
+			return refused
+		})
+		switch {
+		case err == nil:
+			o.tracker, o.current = t, p
+			return nil
+		case refused == nil, len(left) == most:
+			return err
+		}
+		left[string(bad)] = true
+		o.metrics.lostProgress.Inc()
+		o.log.Error("a stored progress cannot be read and is left out; its warning stays open at its destinations until they forget it",
+			"partition", o.partition, "error", refused)
+	}
+}
+
+// sameStream returns the position to go on from. A stream that was made anew, or that lost its end with the power, counts again
+// over numbers that the position has passed; their messages must not be skipped.
+func (o *owner) sameStream(ctx context.Context, at uint64) (uint64, error) {
+	last, err := o.history.LastHits(ctx)
+	if err != nil || at <= last {
+		return at, err
+	}
+	o.log.Warn("HITS ends before the stored position: it lost its end or was made anew; the state goes on with its next message",
+		"partition", o.partition, "position", at, "last", last)
+	o.metrics.streamResets.Inc()
+	_, err = o.store.Commit(o.partition, store.Commit{Position: last})
+	return last, err
+}
+
+// leftovers publishes what an earlier process committed and did not publish, or does not know that it did.
+func (o *owner) leftovers(ctx context.Context) error {
+	err := o.store.Outbox(o.partition, func(p store.Pending) error {
+		if err := o.out.PublishWarning(ctx, WarningID(p.ID, p.Revision.Revision), p.Body); err != nil {
+			return err
+		}
+		o.done = append(o.done, p.Number)
+		return nil
+	})
+	if err != nil || len(o.done) == 0 {
+		return err
+	}
+	if err := o.out.Flush(ctx); err != nil {
+		return err
+	}
+	o.log.Info("revisions of an earlier run published", "partition", o.partition, "revisions", len(o.done))
+	return nil
+}
+
+// run follows what comes from in until it is closed or ctx ends, then commits and publishes what is under way with drain.
+func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error {
+	o.ack, o.window = ack, 0
+	timer := time.NewTimer(o.commitEvery)
+	defer timer.Stop()
+	for {
+		var idle chan struct{}
+		if len(o.changes) > 0 { // people wait for these: commit as soon as no message is ready
+			idle = closed
+		}
+		select {
+		case <-ctx.Done():
+			return o.finish(drain)
+		case m, ok := <-in:
+			if !ok {
+				return o.finish(drain)
+			}
+			if o.applied == 0 && o.window == 0 {
+				timer.Reset(o.commitEvery)
+			}
+			if err := o.receive(drain, m); err != nil {
+				return err
+			}
+			continue
+		case <-timer.C:
+			timer.Reset(o.commitEvery)
+			if err := o.tick(drain); err != nil {
+				return err
+			}
+			continue
+		case <-idle:
+		}
+		select { // a message that is ready goes first, up to the limit of a commit
+		case m, ok := <-in:
+			if !ok {
+				return o.finish(drain)
+			}
+			if err := o.receive(drain, m); err != nil {
+				return err
+			}
+		default:
+			if err := o.commit(drain); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+func (o *owner) finish(ctx context.Context) error {
+	if err := o.commit(ctx); err != nil {
+		return err
+	}
+	if len(o.done) > 0 {
+		if err := o.store.OutboxDone(o.partition, o.done...); err != nil {
+			return err
+		}
+		o.done = nil
+	}
+	o.report(false)
+	return nil
+}
+
+// tick commits what waits, and takes up a new program when no message does.
+func (o *owner) tick(ctx context.Context) error {
+	o.reload()
+	return o.commit(ctx)
+}
+
+// reload takes up the program that the scanners use, before any hit of it is observed.
+func (o *owner) reload() {
+	if p := o.program(); p != o.current {
+		o.current = p
+		o.tracker.Swap(p)
+		o.changes = append(o.changes, o.tracker.Changes()...)
+		o.applied++
+	}
+}
+
+// receive applies one message of the consumer, which gives them in order and without gaps: what an earlier owner had taken, and
+// this state does not know, is read again and comes first.
+func (o *owner) receive(ctx context.Context, m stream.Message) error {
+	o.window++
+	o.last = m.Seq
+	if m.Seq <= o.position {
+		o.metrics.repeats.Inc()
+		return o.commitIfFull(ctx)
+	}
+	if err := o.taken(ctx, &m); err != nil {
+		return err
+	}
+	o.apply(&m)
+	return o.commitIfFull(ctx)
+}
+
+// taken learns what an earlier owner of the partition has told, when its messages come again, so that it is not told twice.
+func (o *owner) taken(ctx context.Context, m *stream.Message) (err error) {
+	if !m.Redelivered {
+		o.told = nil
+		return nil
+	}
+	o.metrics.caughtUp.Inc()
+	if o.told == nil {
+		o.log.Info("catching up with what an earlier owner of the partition had taken", "partition", o.partition, "position", o.position)
+		o.told, err = o.history.Told(ctx)
+	}
+	return err
+}
+
+func (o *owner) commitIfFull(ctx context.Context) error {
+	if o.applied < o.commitMax && o.window < o.commitMax {
+		return nil
+	}
+	return o.commit(ctx)
+}
+
+// apply gives one message to the tracker.
+func (o *owner) apply(m *stream.Message) {
+	o.reload()
+	o.position = m.Seq
+	o.applied++
+	hits, marks, err := o.decoder.decode(m.Data)
+	if err != nil {
+		o.metrics.badHits.Inc()
+		o.dead.put("HITS", o.partition, m, err)
+		return
+	}
+	for i := range hits {
+		o.tracker.Observe(&hits[i])
+	}
+	for i := range marks {
+		o.tracker.Mark(marks[i])
+	}
+	if len(marks) > 0 {
+		o.tracker.Advance()
+	}
+	o.changes = append(o.changes, o.tracker.Changes()...)
+}
+
+// commit writes the state, the revisions and the position in one transaction, publishes the revisions, and acknowledges the
+// messages. While the store refuses (a full disk), it waits and tries again, and the partition stands still: its
+// messages wait in the stream.
+func (o *owner) commit(ctx context.Context) error {
+	if o.applied == 0 && len(o.changes) == 0 {
+		o.acknowledge()
+		return nil
+	}
+	c := store.Commit{Position: o.position, Done: o.done}
+	o.tracker.Dirty(func(key, value []byte) {
+		c.Progress = append(c.Progress, store.Entry{Key: bytes.Clone(key), Value: bytes.Clone(value)})
+	})
+	c.Outbox = o.revisions()
+	began := time.Now()
+	first, err := o.persist(ctx, c)
+	if err != nil {
+		return err
+	}
+	o.metrics.committed(time.Since(began), o.applied)
+	o.stored, o.applied, o.changes, o.done = o.position, 0, o.changes[:0], o.done[:0]
+	if err := o.publish(ctx, first, c.Outbox); err != nil {
+		return err
+	}
+	o.report(true)
+	o.acknowledge()
+	return nil
+}
+
+// revisions encodes the changes that are to be told.
+func (o *owner) revisions() []store.Revision {
+	var list []store.Revision
+	for i := range o.changes {
+		c := &o.changes[i]
+		o.open.take(&c.Warning)
+		if known, ok := o.told[c.Warning.ID]; ok && c.Warning.Revision <= known {
+			continue
+		}
+		o.dress(&c.Warning)
+		body, err := EncodeWarning(c)
+		if err != nil { // only a number that JSON lacks can get here
+			o.metrics.lostWarnings.Inc()
+			o.log.Error("a warning cannot be written and is lost; please report this with the signature", "signature", c.Warning.Signature, "error", err)
+			continue
+		}
+		o.metrics.warnings.WithLabelValues(string(c.Warning.State)).Inc()
+		list = append(list, Revision(&c.Warning, body))
+	}
+	return list
+}
+
+// dress adds what the signature's body says. A warning of a signature that has changed since is dressed from the store.
+func (o *owner) dress(w *matcher.Warning) {
+	for _, s := range []func() bool{
+		func() bool {
+			d, err := hex.DecodeString(w.Digest)
+			if err != nil || len(d) < 8 {
+				return false
+			}
+			c := o.current.Lookup(shortDigest(d))
+			if c == nil {
+				return false
+			}
+			matcher.Dress(w, c.Signature)
+			return true
+		},
+		func() bool {
+			body, found, err := o.store.Signature(w.Digest)
+			if err != nil || !found {
+				return false
+			}
+			matcher.Dress(w, body)
+			return true
+		},
+	} {
+		if s() {
+			return
+		}
+	}
+}
+
+func shortDigest(d []byte) (short uint64) {
+	for _, b := range d[:8] {
+		short = short<<8 | uint64(b)
+	}
+	return short
+}
+
+// persist commits c, however long the store refuses.
+func (o *owner) persist(ctx context.Context, c store.Commit) (first uint64, err error) {
+	wait := 100 * time.Millisecond
+	for tries := 0; ; tries++ {
+		first, err = o.store.Commit(o.partition, c)
+		if err == nil {
+			if tries > 0 {
+				o.log.Info("the state is written again", "partition", o.partition)
+			}
+			return first, nil
+		}
+		o.metrics.commitErrors.Inc()
+		if errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrCorrupt) {
+			return 0, err
+		}
+		if tries == 0 {
+			o.log.Error("the state cannot be written; the partition stands still until it can", "partition", o.partition, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, errors.Join(err, context.Cause(ctx))
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 10*time.Second)
+	}
+}
+
+// publish sends what was committed, and remembers what is to be taken out of the outbox.
+func (o *owner) publish(ctx context.Context, first uint64, list []store.Revision) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var sent []uint64
+	for i := range list {
+		err := o.out.PublishWarning(ctx, WarningID(list[i].ID, list[i].Revision), list[i].Body)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("publish warning %s: %w: it is in the outbox and is published by the next start", list[i].ID, err)
+		case err != nil: // it is larger than the server takes
+			o.metrics.lostWarnings.Inc()
+			o.log.Error("a warning cannot be published; it stays in the outbox until a start succeeds", "warning", list[i].ID, "error", err)
+		default:
+			sent = append(sent, first+uint64(i))
+		}
+	}
+	if err := o.out.Flush(ctx); err != nil {
+		return fmt.Errorf("store %d warnings: %w: they are in the outbox and are published by the next start", len(sent), err)
+	}
+	o.done = append(o.done, sent...)
+	return nil
+}
+
+func (o *owner) acknowledge() {
+	if o.window == 0 {
+		return
+	}
+	if err := o.ack(o.last); err != nil {
+		o.metrics.ackErrors.Inc() // they come again and are skipped
+		o.log.Warn("hits were not acknowledged and come again", "partition", o.partition, "error", err)
+	}
+	o.window = 0
+}
+
+// report keeps what the status says of the partition.
+func (o *owner) report(active bool) {
+	o.state.Store(&ownerState{Position: o.stored, Active: active, Tracker: o.tracker.Stats(), Open: o.open.counts()})
+}

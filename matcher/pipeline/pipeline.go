@@ -1,0 +1,415 @@
+// Package pipeline runs the matching process: it owns every goroutine between RECORDS and WARNINGS.
+//
+//	RECORDS ──► scanner, one a partition ──► HITS ──► owner, one a partition ──► WARNINGS
+//	                program                            tracker + store
+//
+// [New] checks everything that can be wrong, [Matcher.Run] runs until its context ends and then drains: it stops taking
+// batches, finishes those under way, commits, publishes, and gives its partitions to others. [Matcher.Swap] takes up
+// another program without a pause.
+//
+// Every process consumes every partition, and the server lets one of them have it at a time. State moves with it: the
+// new owner reads again from HITS what its own store does not know.
+//
+// [Publisher] is the other end: collectors give it batches for RECORDS. README.md says what can be lost, and where it
+// is counted.
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/store"
+)
+
+// Config says what a matching process works with. Stream, Store and Program are required and stay the caller's: they are
+// closed after [Matcher.Run] returned.
+type Config struct {
+	Stream  *stream.Stream // its streams exist
+	Store   *store.Store
+	Program *matcher.Program
+	// Refused says which signatures are not in the program, and why, for the status.
+	Refused []string
+	// Tracker bounds each tracker.
+	Tracker matcher.TrackerOptions
+	// Intake takes JSON records from the intake too.
+	Intake bool
+	// IntakeDelay is how far the intake's mark stays behind its newest record; 0 means 10 s. See README.md.
+	IntakeDelay time.Duration
+
+	// Version and Instance are told in the status; Instance is unique among the processes on one stream, and is the host's name
+	// and the process id without it.
+	Version, Instance string
+	// Logger gets changes of state; nil means none.
+	Logger *slog.Logger
+	// Registerer gets the metrics; nil means none.
+	Registerer prometheus.Registerer
+
+	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 200 ms. Warnings never wait for it.
+	CommitEvery time.Duration
+	// CommitMessages is the most messages in a commit; 0 means 1000.
+	CommitMessages int
+	// MarkEvery is the least time between two messages of marks of a partition; 0 means 100 ms.
+	MarkEvery time.Duration
+	// StatusEvery is the time between two statuses; 0 means 5 s.
+	StatusEvery time.Duration
+	// TakeoverAfter is how long a process may be silent before its partitions go to others; 0 means 10 s, the least is 2 s.
+	TakeoverAfter time.Duration
+	// DrainTimeout bounds what is done after the context ended; 0 means 20 s.
+	DrainTimeout time.Duration
+	// Now is the clock of the status; nil means time.Now. Matching has no clock.
+	Now func() time.Time
+
+	newTracker func(p matcher.Lookup) (tracker, error)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Stream == nil || c.Store == nil || c.Program == nil {
+		return c, errors.New("pipeline: a stream, a store and a program are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Instance == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Instance = host + "-" + strconv.Itoa(os.Getpid())
+	}
+	c.IntakeDelay = cmp.Or(c.IntakeDelay, 10*time.Second)
+	c.CommitEvery = cmp.Or(c.CommitEvery, 200*time.Millisecond)
+	c.CommitMessages = cmp.Or(c.CommitMessages, 1000)
+	c.MarkEvery = cmp.Or(c.MarkEvery, 100*time.Millisecond)
+	c.StatusEvery = cmp.Or(c.StatusEvery, 5*time.Second)
+	c.TakeoverAfter = cmp.Or(c.TakeoverAfter, 10*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
+	for name, d := range map[string]time.Duration{
+		"CommitEvery": c.CommitEvery, "MarkEvery": c.MarkEvery, "StatusEvery": c.StatusEvery, "DrainTimeout": c.DrainTimeout,
+		"IntakeDelay": c.IntakeDelay, "TakeoverAfter": c.TakeoverAfter - 2*time.Second + 1,
+	} {
+		if d <= 0 {
+			return c, fmt.Errorf("pipeline: %s is too small", name)
+		}
+	}
+	if c.CommitMessages < 1 {
+		return c, fmt.Errorf("pipeline: CommitMessages is %d and must be positive", c.CommitMessages)
+	}
+	if c.newTracker == nil {
+		c.newTracker = func(p matcher.Lookup) (tracker, error) { return matcher.NewTracker(p, c.Tracker) }
+	}
+	return c, nil
+}
+
+// Matcher is a matching process. Run may be called once; the other methods at any time, from any goroutine.
+type Matcher struct {
+	c       Config
+	program atomic.Pointer[matcher.Program]
+	refused atomic.Pointer[[]string]
+	inputs  *inputs
+	dead    *deadLetters
+	metrics *metrics
+	began   time.Time
+	owners  []*owner
+
+	mu        sync.Mutex
+	consumers map[string]*stream.Consumer // by durable name
+	lag       map[string]uint64           // messages that wait, by durable name; as of the last status
+	lost      map[string]uint64           // messages that the streams removed unread, by durable name
+	unowned   []string                    // consumers that no process has
+}
+
+// New makes a matching process. It restores nothing and starts nothing.
+func New(c Config) (*Matcher, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m := &Matcher{
+		c: c, inputs: newInputs(c.Now, silentAfter(c.Tracker)), began: c.Now(),
+		consumers: map[string]*stream.Consumer{}, lag: map[string]uint64{}, lost: map[string]uint64{},
+	}
+	if m.metrics, err = newMetrics(c.Registerer); err != nil {
+		return nil, fmt.Errorf("pipeline: register metrics: %w", err)
+	}
+	m.metrics.tracker.read = m.losses
+	m.dead = newDeadLetters(c.Store, c.Logger, c.Now)
+	m.take(c.Program, c.Refused)
+	if _, err := c.newTracker(c.Program); err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	_, hits := c.Stream.Partitions()
+	for p := range hits {
+		m.owners = append(m.owners, &owner{
+			partition: p, program: m.program.Load, newTracker: c.newTracker, store: c.Store, history: past{c.Stream},
+			dead: m.dead, metrics: m.metrics, log: c.Logger, commitEvery: c.CommitEvery, commitMax: c.CommitMessages,
+		})
+	}
+	return m, nil
+}
+
+// Swap takes up another program: scanners with their next batch, trackers with their next message or within CommitEvery. It
+// never waits. refused says which signatures are not in it, and why.
+func (m *Matcher) Swap(p *matcher.Program, refused []string) {
+	m.take(p, refused)
+	m.metrics.reloads.Inc()
+	m.c.Logger.Info("program taken up", "signatures", p.Len(), "disarmed", len(p.Disarmed()), "refused", len(refused), "digest", p.Digest())
+}
+
+func (m *Matcher) take(p *matcher.Program, refused []string) {
+	m.refused.Store(&refused)
+	m.program.Store(p)
+	m.metrics.signatures.WithLabelValues("armed").Set(float64(p.Len()))
+	m.metrics.signatures.WithLabelValues("disarmed").Set(float64(len(p.Disarmed())))
+	m.metrics.signatures.WithLabelValues("refused").Set(float64(len(refused)))
+}
+
+// Run matches until ctx ends, then drains and returns nil, or what the drain could not do. Before that it returns only when
+// going on would be wrong: the store is closed or damaged.
+func (m *Matcher) Run(ctx context.Context) error {
+	drain, stopDrain := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopDrain(nil)
+	release := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(m.c.DrainTimeout, func() { stopDrain(fmt.Errorf("draining took longer than %s", m.c.DrainTimeout)) })
+		context.AfterFunc(drain, func() { timer.Stop() })
+	})
+	defer release()
+
+	for _, o := range m.owners {
+		out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
+		if err != nil {
+			return err
+		}
+		defer out.Close(drain) //nolint:errcheck // all of it was flushed, or is told as an error of the owner
+		o.out = out
+		if err := o.restore(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("restore partition %d: %w", o.partition, err)
+		}
+	}
+
+	// Owners outlive scanners, so that what is scanned while draining is still followed if it comes in time.
+	hitsCtx, stopHits := context.WithCancel(drain)
+	defer stopHits()
+	intakeCtx, stopIntake := context.WithCancel(ctx)
+	defer stopIntake()
+
+	owners, ownersCtx := errgroup.WithContext(hitsCtx)
+	for _, o := range m.owners {
+		owners.Go(func() error { return m.own(ownersCtx, drain, o) })
+	}
+	context.AfterFunc(ownersCtx, stopIntake) // an owner that cannot go on stops everything
+	scanners, scanCtx := errgroup.WithContext(intakeCtx)
+	records, hits := m.c.Stream.Partitions()
+	for p := range records {
+		scanners.Go(func() error { return m.scan(scanCtx, drain, p, hits) })
+	}
+	if m.c.Intake {
+		scanners.Go(func() error { return m.intake(scanCtx, drain) })
+	}
+	var background sync.WaitGroup
+	background.Go(func() { m.tell(scanCtx, drain) })
+	background.Go(func() { m.maintain(scanCtx) })
+
+	err := scanners.Wait()
+	stopIntake()
+	stopHits()
+	err = errors.Join(err, owners.Wait())
+	background.Wait()
+	return err
+}
+
+// scan scans one partition of RECORDS.
+func (m *Matcher) scan(ctx, drain context.Context, partition, hits int) error {
+	out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
+	if err != nil {
+		return err
+	}
+	defer out.Close(drain) //nolint:errcheck // what was not flushed is not acknowledged and comes again
+	s := &scanner{
+		partition: partition, hits: hits, program: m.program.Load, out: out, inputs: m.inputs, dead: m.dead, metrics: m.metrics,
+		log: m.c.Logger, markEvery: m.c.MarkEvery, windowMax: 64,
+	}
+	return m.follow(ctx, drain, func() stream.ConsumerConfig {
+		return stream.ConsumerConfig{
+			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: fmt.Sprintf("scan-%d", partition),
+			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 16,
+		}
+	}, s.run)
+}
+
+// own follows one partition of HITS.
+func (m *Matcher) own(ctx, drain context.Context, o *owner) error {
+	return m.follow(ctx, drain, func() stream.ConsumerConfig {
+		return stream.ConsumerConfig{
+			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: fmt.Sprintf("track-%d", o.partition),
+			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 2 * m.c.CommitMessages, Prefetch: 64, After: o.position,
+		}
+	}, o.run)
+}
+
+// follow gives what a consumer delivers to run until ctx ends. When the consumer fails it is opened again; run's state stays.
+func (m *Matcher) follow(ctx, drain context.Context, config func() stream.ConsumerConfig,
+	run func(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error,
+) error {
+	wait := 100 * time.Millisecond
+	for {
+		began := time.Now()
+		c := config()
+		err := m.followOnce(ctx, drain, c, run)
+		switch {
+		case ctx.Err() != nil:
+			return err
+		case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrCorrupt):
+			return err
+		}
+		if time.Since(began) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		m.c.Logger.Warn("a partition stopped and begins again", "consumer", c.Durable, "in", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 30*time.Second)
+	}
+}
+
+func (m *Matcher) followOnce(ctx, drain context.Context, config stream.ConsumerConfig,
+	run func(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error,
+) (err error) {
+	if config.After == 0 {
+		// What is acknowledged needs no reading again. An owner of hits has its own position, which decides.
+		if config.After, err = m.acknowledged(ctx, config); err != nil {
+			return err
+		}
+	}
+	c, err := m.c.Stream.Consume(ctx, config)
+	if err != nil {
+		return err
+	}
+	m.watch(config.Durable, c)
+	defer m.watch(config.Durable, nil)
+
+	in := make(chan stream.Message) // the consumer holds messages ready; this goroutine only waits for them
+	pumpCtx, stop := context.WithCancel(ctx)
+	var pumped error
+	var pump sync.WaitGroup
+	pump.Go(func() {
+		defer close(in)
+		for {
+			msg, err := c.Next(pumpCtx)
+			if err != nil {
+				pumped = err
+				return
+			}
+			select {
+			case in <- msg:
+			case <-pumpCtx.Done():
+				return
+			}
+		}
+	})
+	err = run(ctx, drain, in, c.AckThrough)
+	stop()
+	pump.Wait()
+	if pumped != nil && ctx.Err() == nil && err == nil {
+		err = pumped
+	}
+	if closing := c.Close(drain); closing != nil && err == nil && ctx.Err() == nil {
+		err = closing
+	}
+	return err
+}
+
+// acknowledged returns up to where a consumer's messages are done.
+func (m *Matcher) acknowledged(ctx context.Context, config stream.ConsumerConfig) (uint64, error) {
+	if config.Stream == stream.Hits {
+		return 0, nil
+	}
+	all, err := m.c.Stream.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range all {
+		for _, c := range s.Consumers {
+			if s.Stream == config.Stream && c.Name == config.Durable {
+				return min(c.AckedSeq, s.LastSeq), nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+func (m *Matcher) watch(name string, c *stream.Consumer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c == nil {
+		delete(m.consumers, name)
+		return
+	}
+	m.consumers[name] = c
+}
+
+// maintain keeps the store small.
+func (m *Matcher) maintain(ctx context.Context) {
+	t := time.NewTicker(10 * time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := m.c.Store.Maintain(ctx); err != nil && ctx.Err() == nil {
+				m.c.Logger.Warn("the store could not be cleaned up; it is tried again in ten minutes", "error", err)
+			}
+		}
+	}
+}
+
+// past asks the streams for an owner.
+type past struct{ s *stream.Stream }
+
+// LastHits implements history.
+func (p past) LastHits(ctx context.Context) (uint64, error) { return p.s.LastSeq(ctx, stream.Hits, "") }
+
+// Told implements history. It reads WARNINGS, which keeps a month at most.
+func (p past) Told(ctx context.Context) (map[string]uint32, error) {
+	told := map[string]uint32{}
+	err := p.s.Read(ctx, stream.Warnings, "", 0, 0, func(m stream.Message) error {
+		if w, err := DecodeWarning(m.Data); err == nil {
+			told[w.Warning.ID] = max(told[w.Warning.ID], w.Warning.Revision)
+		}
+		return nil
+	})
+	return told, err
+}
+
+// statusKey makes a key of an instance's name.
+func statusKey(instance string) string {
+	return "match." + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, instance)
+}

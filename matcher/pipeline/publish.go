@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/collector/stream"
+)
+
+// Publisher sends the batches of collectors to RECORDS. Emit may be called from several goroutines, but for one source only
+// from one at a time, because the order of its batches must be kept.
+type Publisher struct {
+	out        *stream.Publisher
+	partitions int
+	batches    prometheus.Counter
+	bytes      prometheus.Counter
+}
+
+// NewPublisher makes a publisher. It is closed before the stream.
+func NewPublisher(s *stream.Stream, r prometheus.Registerer) (*Publisher, error) {
+	out, err := s.Publisher(stream.PublisherConfig{})
+	if err != nil {
+		return nil, err
+	}
+	records, _ := s.Partitions()
+	p := &Publisher{
+		out: out, partitions: records,
+		batches: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "forewarn", Subsystem: "pipeline", Name: "published_batches_total", Help: "Batches of collectors that were sent to RECORDS.",
+		}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "forewarn", Subsystem: "pipeline", Name: "published_bytes_total", Help: "Bytes of the batches that were sent to RECORDS.",
+		}),
+	}
+	if r == nil {
+		return p, nil
+	}
+	return p, errors.Join(r.Register(p.batches), r.Register(p.bytes))
+}
+
+// Emit sends one wire frame; it is a collector.Emit. It blocks while too much is not stored yet, and copies the frame.
+func (p *Publisher) Emit(ctx context.Context, frame []byte) error {
+	var b record.Batch
+	if err := b.Decode(frame); err != nil {
+		return fmt.Errorf("publish a batch: %w", err)
+	}
+	source := b.Header().Source
+	if err := p.out.PublishRecords(ctx, RecordPartition(source, p.partitions), batchID(&b), bytes.Clone(frame)); err != nil {
+		return fmt.Errorf("publish a batch of %s: %w", source, err)
+	}
+	p.batches.Inc()
+	p.bytes.Add(float64(len(frame)))
+	return nil
+}
+
+// batchID is the same for the same observations, whenever they were read. A heartbeat has none: each one counts.
+func batchID(b *record.Batch) string {
+	if b.Len() == 0 {
+		return ""
+	}
+	var d xxhash.Digest
+	d.Reset()
+	var buf [8]byte
+	for i := range b.Len() {
+		r := b.At(i)
+		binary.LittleEndian.PutUint64(buf[:], r.ID)
+		_, _ = d.Write(buf[:])
+	}
+	first := b.At(0)
+	h := b.Header()
+	return fmt.Sprintf("%016x-%d-%d-%016x-%d-%t", xxhash.Sum64String(h.Source), first.Seq, b.Len(), d.Sum64(), h.Mark, h.Ended)
+}
+
+// Feed is what batches are pulled from; a collector.Feed is one.
+type Feed interface {
+	// Next returns the next wire frame, valid until Next is called again, and io.EOF after the last one.
+	Next(ctx context.Context) ([]byte, error)
+}
+
+// Drain sends all batches of a feed and waits until they are stored.
+func (p *Publisher) Drain(ctx context.Context, f Feed) error {
+	for {
+		frame, err := f.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return p.out.Flush(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.Emit(ctx, frame); err != nil {
+			return err
+		}
+	}
+}
+
+// Flush waits until everything that was emitted is stored.
+func (p *Publisher) Flush(ctx context.Context) error { return p.out.Flush(ctx) }
+
+// Stats returns what was sent and what waits.
+func (p *Publisher) Stats() stream.PublisherStats { return p.out.Stats() }
+
+// Close waits until everything is stored, or ctx ends, and stops. Its error says how much was not stored.
+func (p *Publisher) Close(ctx context.Context) error { return p.out.Close(ctx) }
