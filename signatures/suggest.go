@@ -14,6 +14,9 @@ func nearest(got string, words []string) string {
 	}
 	best, least := "", max(1, len(got)/3)+1
 	for _, w := range words {
+		if w == "" {
+			continue // a stage whose name could not be read
+		}
 		w1 := strings.ToLower(strings.ReplaceAll(w, "-", "_"))
 		d := editDistance(got, w1)
 		if d < least || d == least && best != "" && w1[0] == got[0] && best[0] != got[0] { // the first letter is seldom wrong
