@@ -33,11 +33,11 @@ const tiers = 5
 // and the longer the stride the faster the scan.
 func tierShapes() [tiers]tier {
 	return [...]tier{
-		{window: 8, stride: 4, mask: 1<<64 - 1},
-		{window: 4, stride: 4, mask: 1<<32 - 1},
-		{window: 3, stride: 2, mask: 1<<24 - 1},
-		{window: 2, stride: 2, mask: 1<<16 - 1},
-		{window: 2, stride: 1, mask: 1<<16 - 1},
+		{window: 8, stride: 4, mask: 1<<64 - 1, check: 1<<32 - 1},
+		{window: 4, stride: 4, mask: 1<<32 - 1, check: 1<<32 - 1},
+		{window: 3, stride: 2, mask: 1<<24 - 1, check: 1<<32 - 1},
+		{window: 2, stride: 2, mask: 1<<16 - 1, check: 1<<24 - 1},
+		{window: 2, stride: 1, mask: 1<<16 - 1, check: 1<<16 - 1},
 	}
 }
 
@@ -56,6 +56,7 @@ func tierOf(n int) int {
 type tier struct {
 	window, stride int
 	mask           uint64 // of a word, what belongs to the window
+	check          uint32 // the same of the bytes that a ref keeps
 	gate           uint8  // the bit that says that a batch needs it; 0 when each batch does
 
 	shift  uint     // the bits of the hash that are dropped for the bitmap
@@ -70,12 +71,18 @@ type slot struct {
 	first, end uint32 // in refs
 }
 
-// ref is a literal that has a window at an offset.
-type ref struct{ word, offset uint32 }
+// ref is a literal that has a window at an offset. A few bytes of the literal, as far from the window as possible, are kept here:
+// most of what shares a window with a literal is not the literal, and shows it there, without the look-ups that a comparison needs.
+type ref struct {
+	word, offset uint32
+	check        uint32 // folded
+	at           int32  // where these bytes are, counted from the window
+}
 
 const (
-	foldMask = 0x2020202020202020
-	mulHash  = 0x9E3779B97F4A7C15
+	foldMask   = 0x2020202020202020
+	foldMask32 = 0x20202020
+	mulHash    = 0x9E3779B97F4A7C15
 
 	// bitsPerWindow keeps chance hits of the bitmap below 1 %: each costs a mispredicted branch and a cold look-up.
 	bitsPerWindow = 128
@@ -138,32 +145,23 @@ func (x *textIndex) resolve(t *tier, text []byte, ends []uint32, s *Scratch) {
 	for _, at := range s.positions {
 		p := int(at)
 		first, last := t.lookup(t.windowAt(text, p))
-		if first == last {
-			continue
-		}
-		if p > end {
-			rec = search(ends, uint32(p))
-			if rec == len(ends) {
-				return
-			}
-			end = int(ends[rec])
-			start = 0
-			if rec > 0 {
-				start = int(ends[rec-1]) + 1
-			}
-		}
-		now := s.base + uint64(rec)
-		for _, r := range t.refs[first:last] {
-			if s.seen[r.word] == now {
+		for i := first; i < last; i++ {
+			r := &t.refs[i]
+			if q := p + int(r.at); q < 0 || q+4 > len(text) || (binary.LittleEndian.Uint32(text[q:])|foldMask32)&t.check != r.check {
 				continue
 			}
-			w := &x.words[r.word]
+			if p > end {
+				if rec = search(ends, uint32(p)); rec == len(ends) {
+					return
+				}
+				start, end = 0, int(ends[rec])
+				if rec > 0 {
+					start = int(ends[rec-1]) + 1
+				}
+			}
+			now := s.base + uint64(rec)
 			from := p - int(r.offset)
-			to := from + len(w.text)
-			if from < start || to > end {
-				continue
-			}
-			if w.fold && equalFold(text[from:to], w.text) || !w.fold && string(text[from:to]) == w.text {
+			if w := &x.words[r.word]; s.seen[r.word] != now && from >= start && from+len(w.text) <= end && w.is(text[from:from+len(w.text)]) {
 				s.seen[r.word] = now
 				for _, c := range x.conds[w.conds.first:w.conds.end] {
 					s.candidates = append(s.candidates, uint64(rec)<<32|uint64(c))
@@ -171,6 +169,14 @@ func (x *textIndex) resolve(t *tier, text []byte, ends []uint32, s *Scratch) {
 			}
 		}
 	}
+}
+
+// is compares the literal with a text of its length.
+func (w *word) is(text []byte) bool {
+	if w.fold {
+		return equalFold(text, w.text)
+	}
+	return string(text) == w.text
 }
 
 // search returns the first index whose end is >= p.
@@ -255,9 +261,14 @@ func file(t *tier, windows map[uint64][]ref, text string, n uint32, rare *sketch
 			best, offset = score, o
 		}
 	}
+	far := max(0, len(text)-4)
+	if offset > len(text)-offset-t.window {
+		far = 0
+	}
+	check := (binary.LittleEndian.Uint32(padded[far:]) | foldMask32) & t.check
 	for k := range t.stride {
 		w := t.windowAt(padded, offset+k)
-		windows[w] = append(windows[w], ref{n, uint32(offset + k)})
+		windows[w] = append(windows[w], ref{word: n, offset: uint32(offset + k), check: check, at: int32(far - offset - k)})
 	}
 }
 

@@ -22,12 +22,7 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 			continue
 		}
 		ids[s.ID] = true
-		applies, found := o.apply(s)
-		if len(found) > 0 {
-			problems = append(problems, found...)
-			continue
-		}
-		if !applies {
+		if !s.Applies.Holds(o.KubernetesVersion, o.Components, o.Facts) {
 			p.disarmed = append(p.disarmed, s.ID)
 			continue
 		}

@@ -128,7 +128,7 @@ func (k *compiler) parts(c *signatures.Condition, path string) (parts, error) {
 	}
 	if c.CEL != "" {
 		if k.cel == nil {
-			if k.cel, err = celEnv(); err != nil {
+			if k.cel, err = signatures.CELEnv(); err != nil {
 				return parts{}, err
 			}
 		}

@@ -89,11 +89,6 @@ func TestAppliesDisarmsOnlyByWhatIsKnown(t *testing.T) {
 		require.Equal(t, !c.armed, len(p.Disarmed()) == 1)
 		require.Equal(t, 1, mustCompile(t, s).Len(), "nothing is known, so nothing is disarmed")
 	}
-	s := one("s", logText("text"))
-	s.Applies = &signatures.Applies{Kubernetes: "new ones"}
-	_, problems := matcher.Compile([]*signatures.Signature{s}, known)
-	require.Len(t, problems, 1)
-	require.Equal(t, "applies.kubernetes", problems[0].Path)
 }
 
 func TestExplainRecordSaysWhatFailedFirst(t *testing.T) {

@@ -13,21 +13,6 @@ import (
 // over a few attributes takes some tens; one that walks a text of half a megabyte is refused at run time, counted, and not met.
 const celCost = 100_000
 
-// celEnv is the environment of CEL expressions: what they may look at.
-func celEnv() (*cel.Env, error) {
-	env, err := cel.NewEnv(
-		cel.Variable("kind", cel.StringType),
-		cel.Variable("text", cel.StringType),
-		cel.Variable("value", cel.DoubleType),
-		cel.Variable("count", cel.IntType),
-		cel.Variable("attrs", cel.MapType(cel.StringType, cel.StringType)),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("prepare CEL: %w", err)
-	}
-	return env, nil
-}
-
 // compileCEL compiles one expression, which must give true or false.
 func compileCEL(env *cel.Env, text string) (cel.Program, error) {
 	ast, issues := env.Compile(text)

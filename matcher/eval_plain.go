@@ -101,7 +101,7 @@ func (e plain) any(list []signatures.Condition, path string) *Miss {
 }
 
 func (e plain) cel(text, path string) *Miss {
-	env, err := celEnv()
+	env, err := signatures.CELEnv()
 	if err != nil {
 		return &Miss{path, text, err.Error()}
 	}
