@@ -1,0 +1,170 @@
+package matcher
+
+import (
+	"cmp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// streamAttr is the attribute that stands behind a key that fell back to the stream.
+const streamAttr = record.FilePath
+
+// kept is what a tracker keeps of a hit. It owns its memory and is never written again.
+type kept struct {
+	time    int64
+	seq, id uint64
+	source  string
+	on, off uint64
+	weight  uint32
+	late    bool
+	sample  bool
+	deleted bool // the object is gone, whatever the path
+
+	value        float64
+	object, path uint64 // of a change
+	series       uint64 // of a sample: its labels, without the metric's name
+	values       []distinctValue
+	text         evidence
+}
+
+// keep copies what the fold needs of a hit.
+func (p *plan) newKept(h *Hit, source string) *kept {
+	r := &h.Record
+	k := &kept{
+		time: min(max(r.Time, -latest), latest), seq: r.Seq, id: r.ID, source: source, on: h.On, off: h.Off &^ h.On,
+		weight: max(r.Count, 1), sample: r.Kind == record.Sample, value: r.Value,
+	}
+	if (h.On|h.Off)&p.held != 0 {
+		k.object, k.path = objectOf(r.Attrs), xxhash.Sum64String(r.Attrs.Value(record.ChangePath))
+		k.deleted = r.Attrs.Value(record.ChangeVerb) == "deleted"
+	}
+	if (h.On|h.Off)&p.sampled != 0 || h.On&p.limits != 0 {
+		k.series = seriesOf(r.Attrs)
+	}
+	if h.On&p.rungs == 0 {
+		return k
+	}
+	for role := range eachRole(h.On & p.rungs) {
+		if parts := p.rung(role).Distinct; parts != nil {
+			if v, whole := valueOf(parts, r.Attrs); whole {
+				k.values = append(k.values, distinctValue{role, v})
+			}
+		}
+	}
+	k.text = newEvidence(r, source)
+	return k
+}
+
+// compare is the order in which hits are folded.
+func (k *kept) compare(o *kept) int {
+	return cmp.Or(cmp.Compare(k.time, o.time), cmp.Compare(k.source, o.source), cmp.Compare(k.seq, o.seq), cmp.Compare(k.id, o.id))
+}
+
+// objectOf identifies the object of a change: its kind, namespace and name.
+func objectOf(a record.Attrs) uint64 {
+	return record.Identity(a.Value(record.ObjectKind), a.Value(record.Namespace), a.Value(record.ObjectName))
+}
+
+// seriesOf identifies a series by everything but its metric's name.
+func seriesOf(a record.Attrs) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	for i := range a {
+		if a[i].Key != record.MetricName {
+			hashPart(&d, a[i].Key)
+			hashPart(&d, a[i].Value)
+		}
+	}
+	return d.Sum64()
+}
+
+// valueOf hashes the values of a `distinct`; a record that lacks one of them has no value.
+func valueOf(parts []KeyPart, a record.Attrs) (hash uint64, whole bool) {
+	var d xxhash.Digest
+	d.Reset()
+	for i := range parts {
+		found := false
+		for _, key := range parts[i].Attrs {
+			if v := a.Value(key); v != "" {
+				hashPart(&d, parts[i].Name)
+				hashPart(&d, v)
+				found = true
+				break
+			}
+		}
+		if !found && !parts[i].Optional {
+			return 0, false
+		}
+	}
+	return max(d.Sum64(), 1), true // 0 means that there is none
+}
+
+// hashPart adds a string with its length, so that neighbours cannot run together.
+func hashPart(d *xxhash.Digest, s string) {
+	n := len(s)
+	_, _ = d.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
+	_, _ = d.WriteString(s)
+}
+
+// What is kept of a record to be shown.
+const (
+	maxEvidenceText  = 400
+	maxEvidenceAttrs = 32
+	maxEvidenceValue = 200
+)
+
+// evidence is a record to be shown, encoded: most are never looked at, and all are copied and stored often. It is immutable.
+type evidence string
+
+func newEvidence(r *record.Record, source string) evidence {
+	w := writer{b: make([]byte, 0, 256)}
+	w.byte(byte(r.Kind))
+	w.fixed(uint64(r.Time))
+	w.fixed(r.ID)
+	w.text(source)
+	w.text(clipText(viewString(r.Text), maxEvidenceText))
+	n := min(len(r.Attrs), maxEvidenceAttrs)
+	w.uint(uint64(n))
+	for _, a := range r.Attrs[:n] {
+		w.text(a.Key)
+		w.text(clipText(a.Value, maxEvidenceValue))
+	}
+	return evidence(w.b)
+}
+
+// open decodes the evidence; what cannot be read is left empty.
+func (e evidence) open(stage string) Evidence {
+	r := reader{b: []byte(e)}
+	x := Evidence{Stage: stage, Kind: record.Kind(r.byte()).String()}
+	x.Time = when(int64(r.fixed()))
+	x.Record = r.fixed()
+	x.Source = r.text()
+	x.Text = r.text()
+	if n := r.count(2); n > 0 {
+		x.Attrs = make(map[string]string, n)
+		for range n {
+			k := r.text()
+			x.Attrs[k] = r.text()
+		}
+	}
+	return x
+}
+
+// clipText makes s valid UTF-8 of at most n bytes.
+func clipText(s string, n int) string {
+	if len(s) > n {
+		cut := n
+		for cut > n-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut]
+	}
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "?") // one byte for one or more, so it does not grow
+}

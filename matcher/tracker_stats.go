@@ -1,0 +1,69 @@
+package matcher
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Stats count what a tracker did since it was made, and say what it holds. The first group is README.md's table of what can
+// lose something.
+type Stats struct {
+	EvictedProgress uint64 `json:"evicted_progress"`
+	SettledEarly    uint64 `json:"settled_early"`
+	EvictedDetail   uint64 `json:"evicted_detail"`
+	Late            uint64 `json:"late"`
+	LateSamples     uint64 `json:"late_sample"`
+	Stale           uint64 `json:"stale"`
+	ForgottenIDs    uint64 `json:"forgotten_ids"`
+
+	Hits      uint64 `json:"hits"`
+	Repeats   uint64 `json:"repeats"`   // hits that were taken before
+	Told      uint64 `json:"told"`      // warnings
+	Retracted uint64 `json:"retracted"` // of those, the ones that never were
+	Unknown   uint64 `json:"unknown"`   // absences that nobody could vouch for
+
+	Progresses int       `json:"progresses"`
+	Pending    int       `json:"pending"` // hits that are not settled
+	Watermark  time.Time `json:"watermark,omitzero"`
+	Horizon    time.Time `json:"horizon,omitzero"`
+	Silent     []string  `json:"silent,omitempty"` // sources
+}
+
+// Losses returns the counters of what was lost or is not the whole truth, by the names of README.md's table.
+func (s *Stats) Losses() map[string]uint64 {
+	return map[string]uint64{
+		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs,
+	}
+}
+
+// Stats returns the counters.
+func (t *Tracker) Stats() Stats {
+	t.ready()
+	s := t.stats
+	s.Progresses = len(t.progress)
+	if w, ok := t.water.Time(); ok {
+		s.Watermark = when(w)
+	}
+	if t.horizon != longAgo {
+		s.Horizon = when(t.horizon)
+	}
+	s.Silent = t.water.Silent()
+	return s
+}
+
+// Open returns the last revision of every warning that is not over, with what is known now; the oldest first.
+func (t *Tracker) Open() []Warning {
+	t.ready()
+	var list []Warning
+	for _, p := range t.progress {
+		for i := range p.told {
+			if x := &p.told[i]; !x.state().Final() {
+				list = append(list, p.warning(x))
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Warning) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) })
+	return list
+}
