@@ -13,6 +13,8 @@ type batcher struct {
 	limit   int // the size from which on a frame is finished
 	counts  *format.Counts
 	mark    int64
+	seen    uint8 // kinds of the records so far, as bits 1<<Kind
+	narrow  bool  // say that the source gives what it was seen to give, and nothing else
 	records uint64
 	frames  [][]byte // finished, oldest first
 	free    []byte   // memory of a frame that was given back
@@ -32,6 +34,7 @@ func (b *batcher) Add(r *record.Record) {
 		return
 	}
 	b.records++
+	b.seen |= 1 << r.Kind
 	b.mark = max(b.mark, r.Time)
 	if b.builder.Size() >= b.limit {
 		b.cut(false)
@@ -42,6 +45,9 @@ func (b *batcher) Add(r *record.Record) {
 func (b *batcher) cut(ended bool) {
 	if b.builder.Len() == 0 && !ended {
 		return
+	}
+	if b.narrow && b.seen != 0 {
+		b.builder.SetKinds(b.seen)
 	}
 	b.builder.SetMark(b.mark, ended)
 	b.frames = append(b.frames, b.builder.AppendTo(b.free[:0]))

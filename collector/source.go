@@ -92,7 +92,8 @@ func (s *source) detect() {
 	s.family = format.Detect(s.sample)
 	s.input.Identity = identity(s.path, s.sample)
 	in := s.input
-	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts}
+	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
+	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live}
 	s.batches.builder.Compress = s.opts.Compress
 	in.Sink = s.batches
 	s.parser = s.family.Open(in, s.sample)

@@ -68,6 +68,10 @@ func (b *Builder) Reset(h Header) error {
 // to be sent.
 func (b *Builder) SetMark(mark int64, ended bool) { b.header.Mark, b.header.Ended = mark, ended }
 
+// SetKinds says which kinds of record the source gives, where that is known better than it was at Reset. Kinds that do not exist
+// are left out.
+func (b *Builder) SetKinds(kinds uint8) { b.header.Kinds = kinds & allKinds }
+
 // Len returns the number of records added so far.
 func (b *Builder) Len() int { return len(b.ends) }
 
