@@ -199,7 +199,10 @@ func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 	for _, src := range sources {
 		was := l.last[src.Path]
 		now := was
-		if was == nil || was.file != src.File {
+		if was == nil {
+			now = l.opts.known(src.File)
+		}
+		if now == nil || now.file != src.File {
 			now = &loaded{file: src.File}
 			now.signatures, now.problems = l.opts.read(src.Path, src.text)
 			if bad := len(Errors(now.problems)); bad > 0 && was != nil && len(was.signatures) > 0 {
@@ -215,7 +218,28 @@ func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 	}
 	l.last, l.seen = next, files
 	set, more := NewSet(all, files...)
+	for _, f := range files {
+		if x := next[f.Path]; len(Errors(x.problems)) == 0 {
+			set.contents = append(set.contents, Content{File: f, Signatures: x.signatures})
+		}
+	}
 	return set, append(problems, more...)
+}
+
+// Content is what a file that is sound gave. Whoever keeps it need not parse the file again: see [Options.Known].
+type Content struct {
+	File       File
+	Signatures []*Signature
+}
+
+// known returns what is known of a file with this content, or nil.
+func (o Options) known(f File) *loaded {
+	for i := range o.Known {
+		if o.Known[i].File == f {
+			return &loaded{file: f, signatures: o.Known[i].Signatures}
+		}
+	}
+	return nil
 }
 
 func (o Options) read(file string, src []byte) ([]*Signature, []Problem) {
