@@ -14,8 +14,8 @@ const (
 	MaxKey = 256
 	// MaxValue is the most bytes of an attribute's value, and of a header's source.
 	MaxValue = 16 << 10
-	// MaxFrame is the most bytes of a batch before compression. A full batch is published as one message, so a message of the
-	// stream may be at least this large; collectors flush far earlier, at a quarter of a megabyte.
+	// MaxFrame is the most bytes of a batch before compression. It is the bound of a hostile frame, not a good size: collectors
+	// send a batch at a quarter of a megabyte, and never one larger than the stream's server takes.
 	MaxFrame = 4 << 20
 	// Padding is how many readable zero bytes follow the texts of a batch, so that a scanner may load whole words up to
 	// and over the end.

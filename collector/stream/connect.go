@@ -24,6 +24,8 @@ func (s *Stream) connect(ctx context.Context) error {
 	settings := []nats.Option{
 		nats.Name(o.Name), nats.Timeout(5 * time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
+		// A network that swallows everything is noticed within half a minute.
+		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
 		// Nothing is held back while disconnected: a held message would overtake those that were lost with the connection.
 		// The publisher holds them all, in order.
 		nats.ReconnectBufSize(-1),
@@ -137,6 +139,8 @@ func advise(err error) error {
 		hint = "the server's certificate is not signed by a known authority: name the file of its certificate authority"
 	case errors.As(err, &host):
 		hint = "the server's certificate is for another name: use that name in the URL"
+	case strings.Contains(err.Error(), "remote error: tls:"): // what the other side says of TLS has no type that could be asked for
+		hint = "the server wants a client certificate that it trusts: name the files of one and of its key"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		hint = "the server runs without JetStream: start it with -js, or with a jetstream block in its configuration"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):

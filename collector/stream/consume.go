@@ -126,5 +126,9 @@ func (s *Stream) Consume(ctx context.Context, c ConsumerConfig) (*Consumer, erro
 	info := cons.CachedInfo()
 	k := &Consumer{s: s, c: c, cons: cons, iter: iter, last: c.After, acked: c.After}
 	k.loss.begin(info)
+	if err := s.use(k, iter.Stop); err != nil {
+		iter.Stop()
+		return fail(err)
+	}
 	return k, nil
 }

@@ -254,7 +254,11 @@ func (c *Consumer) Close(ctx context.Context) error {
 
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	c.iter.Drain()
+	if c.s.conn.IsConnected() {
+		c.iter.Drain()
+	} else {
+		c.iter.Stop() // nothing can be given back
+	}
 	for { // what was fetched and not given
 		m, err := c.iter.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -263,6 +267,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 		back = append(back, m)
 	}
 	c.iter.Stop()
+	c.s.unuse(c)
 	for _, m := range back {
 		_ = m.Nak() // best effort: otherwise it comes again after AckWait
 	}

@@ -218,6 +218,64 @@ func TestCloseWakesANextThatWaits(t *testing.T) {
 	require.ErrorIs(t, <-done, ErrClosed)
 }
 
+func TestCloseDoesNotWaitForAServerThatIsGone(t *testing.T) {
+	n := newNATS(t, nil)
+	s := open(t, Options{URL: n.url("")})
+	p := publisher(t, s, PublisherConfig{})
+	c := consume(t, s, owner)
+	publish(t, p, 0, 0, 30)
+	requireNext(t, c, 0, 3)
+	n.stop()
+	require.Eventually(t, func() bool { return !s.conn.IsConnected() }, patience, time.Millisecond)
+	begun := time.Now()
+	require.NoError(t, c.Close(t.Context()))
+	require.NoError(t, p.Close(t.Context()))
+	require.NoError(t, s.Close())
+	require.Less(t, time.Since(begun), 2*time.Second)
+	n.start()
+}
+
+// Owners with one state come and go. Each applies what it is given only when it follows the state, as a transaction would.
+func TestOwnersThatComeAndGoApplyEverythingOnce(t *testing.T) {
+	n := newNATS(t, nil)
+	main := open(t, Options{URL: n.url("")})
+	p := publisher(t, main, PublisherConfig{})
+	const all = 2000
+	go func() {
+		for i := range all {
+			if p.PublishRecords(t.Context(), i%2, fmt.Sprint(i), fmt.Append(nil, i)) != nil {
+				return // Next times out and tells
+			}
+		}
+	}()
+	r := rand.New(rand.NewPCG(7, 7))
+	position, want := uint64(0), 0
+	for round := 0; want < all; round++ {
+		s, err := Open(t.Context(), Options{URL: n.url("")})
+		require.NoError(t, err)
+		config := ConsumerConfig{Stream: Records, Subject: RecordsSubject(0), Durable: "track-0", PinnedTTL: 2 * time.Second}
+		ownerAfter(position)(&config)
+		c, err := s.Consume(t.Context(), config)
+		require.NoError(t, err)
+		for range 1 + r.IntN(200) {
+			if want == all {
+				break
+			}
+			m := nextOf(t, c)
+			require.Equal(t, fmt.Sprint(want), string(m.Data), "round %d", round)
+			require.Greater(t, m.Seq, position)
+			want, position = want+2, m.Seq // committed
+			if r.IntN(10) == 0 {
+				require.NoError(t, c.AckThrough(position))
+			}
+		}
+		if round%8 != 7 { // else it dies and gives nothing back
+			require.NoError(t, c.Close(t.Context()))
+		}
+		require.NoError(t, s.Close())
+	}
+}
+
 func TestLostCountsWhatWasRemovedUnread(t *testing.T) {
 	s := open(t, Options{Records: Retention{MaxBytes: mebibyte}})
 	p := publisher(t, s, PublisherConfig{})

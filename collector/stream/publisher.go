@@ -86,7 +86,7 @@ func (s *Stream) Publisher(c PublisherConfig) (*Publisher, error) {
 			c.Outstanding, c.OutstandingBytes, c.AckTimeout)
 	}
 	p := &Publisher{
-		s: s, c: c, prefix: nats.NewInbox() + ".",
+		s: s, c: c, prefix: s.conn.NewInbox() + ".",
 		room:  semaphore.NewWeighted(int64(c.Outstanding)),
 		bytes: semaphore.NewWeighted(c.OutstandingBytes),
 		in:    make(chan *outgoing), acks: make(chan ack, 2*c.Outstanding), flush: make(chan chan struct{}),
@@ -98,6 +98,10 @@ func (s *Stream) Publisher(c PublisherConfig) (*Publisher, error) {
 	}
 	status := s.conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
 	go p.run(sub, status)
+	if err := s.use(p, p.end); err != nil {
+		p.end()
+		return nil, fmt.Errorf("publisher: %w", err)
+	}
 	return p, nil
 }
 
@@ -132,6 +136,10 @@ func (p *Publisher) Publish(ctx context.Context, subject, id string, payload []b
 		p.room.Release(1) // for others that wait, who must learn of it too
 		p.bytes.Release(size)
 		return fmt.Errorf("publish to %s: the publisher is closed", subject)
+	case <-ctx.Done(): // the connection takes nothing, not even into its buffer
+		p.room.Release(1)
+		p.bytes.Release(size)
+		return p.refuse(subject, ctx.Err())
 	}
 }
 
@@ -181,12 +189,18 @@ func (p *Publisher) Flush(ctx context.Context) error {
 // far as the publisher knows.
 func (p *Publisher) Close(ctx context.Context) error {
 	err := p.Flush(ctx)
-	p.once.Do(func() { close(p.stop) })
-	<-p.ended
+	p.end()
+	p.s.unuse(p)
 	if n := p.held.Load(); n > 0 {
 		return fmt.Errorf("close the publisher with %d messages not stored: %w", n, err)
 	}
 	return nil
+}
+
+// end stops the goroutine and waits for it.
+func (p *Publisher) end() {
+	p.once.Do(func() { close(p.stop) })
+	<-p.ended
 }
 
 // Stats returns counts.

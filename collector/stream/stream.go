@@ -66,6 +66,7 @@ type Stream struct {
 	dials atomic.Uint64
 
 	mu     sync.Mutex
+	users  map[any]func() // publishers and consumers that are open, and what ends them
 	closed bool
 }
 
@@ -76,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{opts: o, unlock: func() error { return nil }}
+	s := &Stream{opts: o, users: map[any]func(){}, unlock: func() error { return nil }}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -104,7 +105,7 @@ func (s *Stream) MaxPayload() int { return int(s.conn.MaxPayload()) }
 func (s *Stream) Embedded() bool { return s.server != nil }
 
 // Close closes the connection, stops the embedded server and waits for it; its files are complete on disk after that.
-// Publishers and consumers must be closed first: what they still hold is not sent. It may be called again.
+// Close publishers and consumers first: those that are open are ended as if the process had died. It may be called again.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,10 +113,30 @@ func (s *Stream) Close() error {
 		return nil
 	}
 	s.closed = true
+	for _, end := range s.users {
+		end()
+	}
 	if s.conn != nil {
 		s.conn.Close()
 	}
 	return errors.Join(s.stopServer(), s.unlock())
+}
+
+// use notes what must be ended with s, and unuse that it is.
+func (s *Stream) use(user any, end func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("the stream is closed")
+	}
+	s.users[user] = end
+	return nil
+}
+
+func (s *Stream) unuse(user any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.users, user)
 }
 
 // flush waits until the server has got everything that was sent.
