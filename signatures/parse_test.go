@@ -227,3 +227,14 @@ func FuzzDuration(f *testing.F) {
 		require.Equal(t, d, again)
 	})
 }
+
+func BenchmarkParse(b *testing.B) {
+	src := Template("a")
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if got, _ := Parse("a.yaml", src); len(got) != 1 {
+			b.Fatal("it is sound")
+		}
+	}
+}
