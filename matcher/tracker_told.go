@@ -52,10 +52,13 @@ func (f *fold) closed() uint32 {
 // revise tells the difference between an episode and what was told of it.
 func (t *Tracker) revise(p *progress, e *episode, settled bool) {
 	at := slices.IndexFunc(p.told, func(x told) bool { return x.episode.number == e.number })
-	if at < 0 {
-		if !p.plan.tells(e.path) {
-			return
+	if !p.plan.tells(e.path) {
+		if at >= 0 { // what was told became another episode, of which nobody is told
+			t.retract(p, &p.told[at])
 		}
+		return
+	}
+	if at < 0 {
 		p.told = append(p.told, told{id: warningID(p, e), episode: &episode{number: e.number}})
 		at = len(p.told) - 1
 	}
@@ -140,16 +143,23 @@ func (t *Tracker) takeBack(p *progress, current *fold, closed uint32) {
 	})
 	for i := range p.told {
 		x := &p.told[i]
-		if x.episode.number <= current.episodes || x.retracted {
-			continue
+		if x.episode.number > current.episodes {
+			t.retract(p, x)
 		}
-		c := Change{Was: x.state(), Settled: len(p.pending) == 0}
-		x.revision++
-		x.retracted = true
-		t.stats.Retracted++
-		c.Warning = p.warning(x)
-		t.changes = append(t.changes, c)
 	}
+}
+
+// retract tells that a warning never was.
+func (t *Tracker) retract(p *progress, x *told) {
+	if x.retracted {
+		return
+	}
+	c := Change{Was: x.state(), Settled: len(p.pending) == 0}
+	x.revision++
+	x.retracted = true
+	t.stats.Retracted++
+	c.Warning = p.warning(x)
+	t.changes = append(t.changes, c)
 }
 
 // giveUp removes a progress; what people were told of it is closed as expired.
