@@ -3,6 +3,8 @@ package matcher_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,9 @@ import (
 
 // horizon is how far everything is settled when all of a case's marks have been given.
 func (c *foldCase) horizon() int64 {
+	if len(c.sources) == 0 {
+		return 0
+	}
 	var newest int64
 	for _, l := range c.sources {
 		newest = max(newest, l.mark)
@@ -98,9 +103,14 @@ func (c *foldCase) arrivals(seed uint64) []arrival {
 		m := matcher.Mark{Source: l.source, Kinds: l.kinds, Scope: l.scope}
 		wall := start - second
 		for m.Time = min(wall, l.mark); ; m.Time = min(m.Time+(d.Int64N(20)+1)*second, l.mark) {
-			wall = max(wall, m.Time+d.Int64N(5)*second)
+			order := d.Uint64()
+			if m.Time < start { // everyone is known from the beginning
+				order = 0
+			} else {
+				wall = max(wall, m.Time+d.Int64N(5)*second)
+			}
 			m.Ended = l.ended && m.Time == l.mark
-			list = append(list, arrival{wall: wall, order: d.Uint64(), mark: m})
+			list = append(list, arrival{wall: wall, order: order, mark: m})
 			if m.Time == l.mark {
 				break
 			}
@@ -208,4 +218,92 @@ func (c *foldCase) String() string {
 		fmt.Fprintf(&b, " %q\n", r.record.Text)
 	}
 	return b.String()
+}
+
+// plans are the ways in which every case is run.
+func plans(seed uint64) []plan {
+	d := newDice(^seed)
+	return []plan{
+		{name: "in order", seed: inOrder, partitions: 1, batch: 1},
+		{name: "shuffled", seed: d.Uint64() | 1, partitions: 3, batch: d.IntN(20) + 1},
+		{name: "with crashes", seed: d.Uint64() | 1, partitions: 8, batch: d.IntN(10) + 1, crashes: 30},
+		{name: "stopped", seed: d.Uint64() | 1, partitions: pick(d, 1, 3, 8), batch: d.IntN(10) + 1, stop: d.IntN(100) + 1},
+	}
+}
+
+// differs runs a case by a plan and says how it disagrees with the oracle, or "".
+func differs(c *foldCase, p plan) string {
+	got, known, err := runCase(c, p)
+	if err != nil {
+		return err.Error()
+	}
+	want := oracleWarnings(known, false)
+	for _, list := range want {
+		slices.Sort(list)
+	}
+	if maps.EqualFunc(want, got, slices.Equal) {
+		return ""
+	}
+	var b strings.Builder
+	names := slices.Sorted(maps.Keys(want))
+	for name := range got {
+		if want[name] == nil {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if !slices.Equal(want[name], got[name]) {
+			fmt.Fprintf(&b, "%s\n  oracle  %s\n  tracker %s\n", name, strings.Join(want[name], "\n          "), strings.Join(got[name], "\n          "))
+		}
+	}
+	return b.String()
+}
+
+// disagreement runs a case in every way, and makes a case small that fails in one.
+func disagreement(c *foldCase, ways []plan) string {
+	for _, p := range ways {
+		if differs(c, p) == "" {
+			continue
+		}
+		small := minimise(c, func(n *foldCase) bool { return differs(n, p) != "" })
+		text := fmt.Sprintf("%s: %+v\n%s", p.name, p, small)
+		if p.seed != inOrder {
+			text += "arrivals:"
+			for _, a := range small.arrivals(p.seed) {
+				if a.record != nil {
+					text += fmt.Sprintf(" %g", time.Duration(a.record.record.Time-start).Seconds())
+				} else {
+					text += fmt.Sprintf(" %s=%g", a.mark.Source, time.Duration(a.mark.Time-start).Seconds())
+				}
+			}
+			text += "\n"
+		}
+		return text + differs(small, p)
+	}
+	return ""
+}
+
+func TestTrackerAgreesWithOracle(t *testing.T) {
+	t.Parallel()
+	eachCase(t, func(seed uint64) string { return disagreement(newDice(seed).foldCase(), plans(seed)) })
+}
+
+func TestTrackerGivesWhatWasWorkedOutByHand(t *testing.T) {
+	t.Parallel()
+	for _, c := range specCases() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			require.Empty(t, disagreement(c.foldCase(t), plans(1)))
+		})
+	}
+}
+
+func FuzzFold(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte("a signature, some records and the lives of their sources"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := dice{rand.New(&byteSource{bytes: b})}
+		c := d.foldCase()
+		require.Empty(t, disagreement(c, plans(d.Uint64())))
+	})
 }

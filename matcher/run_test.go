@@ -1,0 +1,220 @@
+package matcher_test
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/forewarn/forewarn/matcher"
+)
+
+// plan is how a case is run: none of it may change what is told.
+type plan struct {
+	name       string
+	seed       uint64 // of the order of arrival
+	partitions int
+	batch      int // arrivals between two commits
+	crashes    int // percent of the batches that are lost before their commit, and come again
+	stop       int // percent of the arrivals after which it stops and people ask what they were told; 0 for all of them
+}
+
+// shard is one tracker and what its store holds.
+type shard struct {
+	tracker *matcher.Tracker
+	stored  map[string][]byte
+}
+
+// ledger checks what every delivery of a warning must hold to, and keeps the last.
+type ledger map[string]matcher.Change
+
+func (l ledger) take(c matcher.Change) error {
+	w := &c.Warning
+	before, known := l[w.ID]
+	switch {
+	case !known && (w.Revision != 1 || c.Was != ""):
+		return fmt.Errorf("warning %s begins with revision %d, was %q", w.ID, w.Revision, c.Was)
+	case known && w.Revision != before.Warning.Revision+1:
+		return fmt.Errorf("warning %s goes from revision %d to %d", w.ID, before.Warning.Revision, w.Revision)
+	case known && c.Was != before.Warning.State:
+		return fmt.Errorf("warning %s was %q and says that it was %q", w.ID, before.Warning.State, c.Was)
+	case known && (w.Signature != before.Warning.Signature || w.KeyText != before.Warning.KeyText):
+		return fmt.Errorf("warning %s belongs to %s %s and to %s %s", w.ID, before.Warning.Signature, before.Warning.KeyText, w.Signature, w.KeyText)
+	case w.State.Final() != (w.Closed != nil):
+		return fmt.Errorf("warning %s is %s and closed %v", w.ID, w.State, w.Closed)
+	case known && before.Settled && w.Retracted:
+		return fmt.Errorf("warning %s is taken back after it was settled", w.ID)
+	case len(w.Incomplete) > 0:
+		return fmt.Errorf("warning %s is incomplete: %v", w.ID, w.Incomplete)
+	}
+	if known && before.Settled {
+		for _, r := range before.Warning.Reached {
+			if !slices.ContainsFunc(w.Reached, func(x matcher.Reached) bool { return x.Stage == r.Stage && x.Time.Equal(r.Time) }) {
+				return fmt.Errorf("warning %s loses stage %s of %s, which was settled", w.ID, r.Stage, r.Time)
+			}
+		}
+	}
+	l[w.ID] = c
+	return nil
+}
+
+// told writes the warnings that stand in the form of the oracle's.
+func (l ledger) told() map[string][]string {
+	told := map[string][]string{}
+	for _, c := range l {
+		if w := &c.Warning; !w.Retracted {
+			told[w.Signature+" "+w.KeyText] = append(told[w.Signature+" "+w.KeyText], warningText(w))
+		}
+	}
+	for _, list := range told {
+		slices.Sort(list)
+	}
+	return told
+}
+
+func warningText(w *matcher.Warning) string {
+	o := outcome{opened: w.Opened.UnixNano(), state: w.State, told: true, last: w.Time.UnixNano(), silent: map[string]bool{}}
+	for _, r := range w.Reached {
+		o.rungs = append(o.rungs, rungTime{r.Stage, r.Time.UnixNano()})
+	}
+	if w.Closed != nil {
+		o.closed = w.Closed.UnixNano()
+	}
+	if w.Incident != nil {
+		o.incident = w.Incident.UnixNano()
+		o.toldAt = o.incident - int64(w.Lead)
+	}
+	for _, name := range w.Silent {
+		o.silent[name] = true
+	}
+	return o.String()
+}
+
+// runCase runs a case through trackers. known is what had arrived when it stopped.
+func runCase(c *foldCase, p plan) (told map[string][]string, known *foldCase, err error) {
+	program, problems := matcher.Compile(c.signatures, matcher.CompileOptions{})
+	if len(problems) > 0 {
+		return nil, nil, problems[0]
+	}
+	scanned, wrong := scanAll(program, c.records)
+	if wrong != "" {
+		return nil, nil, fmt.Errorf("scan: %s", wrong)
+	}
+	hits := map[uint64][]matcher.Hit{}
+	for _, h := range scanned {
+		hits[h.Record.ID] = append(hits[h.Record.ID], h)
+	}
+	options := matcher.TrackerOptions{Lateness: time.Duration(c.lateness), SilentAfter: time.Duration(c.silentAfter)}
+	shards := make([]shard, p.partitions)
+	for i := range shards {
+		shards[i].stored = map[string][]byte{}
+		if err := shards[i].restart(program, options); err != nil {
+			return nil, nil, err
+		}
+	}
+	arrivals := c.arrivals(p.seed)
+	if p.stop > 0 {
+		arrivals = arrivals[:len(arrivals)*p.stop/100]
+	}
+	d := newDice(p.seed)
+	book := ledger{}
+	for len(arrivals) > 0 {
+		batch := arrivals[:min(p.batch, len(arrivals))]
+		lost := d.chance(p.crashes)
+		for i := range batch {
+			apply(shards, &batch[i], hits)
+		}
+		for i := range shards {
+			shards[i].tracker.Advance()
+			if lost {
+				if err := shards[i].restart(program, options); err != nil {
+					return nil, nil, err
+				}
+			} else if err := shards[i].commit(book); err != nil {
+				return nil, nil, err
+			}
+		}
+		if lost {
+			continue
+		}
+		arrivals = arrivals[len(batch):]
+	}
+	return book.told(), c.until(p), nil
+}
+
+// restart makes a tracker of what was stored.
+func (s *shard) restart(program *matcher.Program, options matcher.TrackerOptions) error {
+	var err error
+	if s.tracker, err = matcher.NewTracker(program, options); err != nil {
+		return err
+	}
+	for key, value := range s.stored {
+		if err := s.tracker.Restore([]byte(key), value); err != nil {
+			return fmt.Errorf("restore %q: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// commit stores what changed and delivers what is to be told.
+func (s *shard) commit(book ledger) error {
+	for _, c := range s.tracker.Changes() {
+		if err := book.take(c); err != nil {
+			return err
+		}
+	}
+	s.tracker.Dirty(func(key, value []byte) {
+		if value == nil {
+			delete(s.stored, string(key))
+		} else {
+			s.stored[string(key)] = slices.Clone(value)
+		}
+	})
+	return nil
+}
+
+// apply gives one arrival to those whom it concerns.
+func apply(shards []shard, a *arrival, hits map[uint64][]matcher.Hit) {
+	if a.record == nil {
+		for i := range shards {
+			shards[i].tracker.Mark(a.mark)
+			shards[i].tracker.Advance()
+		}
+		return
+	}
+	for _, h := range hits[a.record.record.ID] {
+		hash := fnv.New64a()
+		_, _ = fmt.Fprintf(hash, "%d %s", h.Signature, h.Key)
+		h.Key, h.Record = slices.Clone(h.Key), h.Record.Clone()
+		shards[hash.Sum64()%uint64(len(shards))].tracker.Observe(&h)
+		clear(h.Key) // they are the scan's, which uses their memory again
+		clear(h.Record.Text)
+	}
+}
+
+// until is the case as it was known when the plan stopped.
+func (c *foldCase) until(p plan) *foldCase {
+	if p.stop == 0 {
+		return c
+	}
+	arrivals := c.arrivals(p.seed)
+	known := *c
+	known.records, known.sources = nil, nil
+	taken := map[uint64]bool{}
+	marks := map[string]matcher.Mark{}
+	for _, a := range arrivals[:len(arrivals)*p.stop/100] {
+		switch {
+		case a.record == nil:
+			marks[a.mark.Source] = a.mark
+		case !taken[a.record.record.ID]:
+			taken[a.record.record.ID] = true
+			known.records = append(known.records, *a.record)
+		}
+	}
+	for _, m := range marks {
+		known.sources = append(known.sources, life{source: m.Source, kinds: m.Kinds, scope: m.Scope, mark: m.Time, ended: m.Ended})
+	}
+	slices.SortFunc(known.sources, func(a, b life) int { return cmp.Compare(a.source, b.source) })
+	return &known
+}
