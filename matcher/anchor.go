@@ -114,7 +114,7 @@ func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
 			return nil, 0
 		}
 		set = append(set, anchor{value: l.Text, fold: l.Fold})
-		if l.Text != escapeU && l.Text != escapeSlash { // it is short but rare
+		if l.Text != escapeU && l.Text != escapeSlash { // they are short but rare
 			weight += literalWeight(len(l.Text))
 		}
 	}
@@ -166,9 +166,9 @@ func (e *expr) fieldAnchors() (set []anchor, weight float64) {
 	return literalAnchors(list)
 }
 
-// A line may spell any character, and the slash, with an escape.
+// A line may spell any ASCII character, and the slash, with an escape.
 const (
-	escapeU     = `\u`
+	escapeU     = `\u00`
 	escapeSlash = `\/`
 )
 
@@ -214,14 +214,10 @@ func (e *expr) patterns() []string {
 	case opText:
 		var out []string
 		for _, l := range e.literals {
-			p := regexp.QuoteMeta(l.Text)
 			if l.Text == "" {
 				return nil
 			}
-			if l.Fold {
-				p = "(?i)" + p
-			}
-			out = append(out, p)
+			out = append(out, literalPattern(l.Text, l.Fold))
 		}
 		return out
 	case opAll:
@@ -244,4 +240,13 @@ func (e *expr) patterns() []string {
 		return out
 	}
 	return nil
+}
+
+// literalPattern returns an expression that matches wherever the literal is.
+func literalPattern(text string, fold bool) string {
+	p := regexp.QuoteMeta(text)
+	if fold {
+		p = "(?i)" + p
+	}
+	return p
 }

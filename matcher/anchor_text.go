@@ -27,7 +27,10 @@ type word struct {
 	conds condSet
 }
 
-const tiers = 5
+const (
+	tiers         = 5
+	firstDearTier = 2 // from here on a pass over the text takes twice as long, or more
+)
 
 // tierShapes are the windows that tiers use, for the longest literals first. The longer the window the rarer its chance hits,
 // and the longer the stride the faster the scan.

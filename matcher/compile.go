@@ -75,27 +75,42 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 // weakAnchor is the weight from which on attributes find so many records that it pays to look at their texts first.
 const weakAnchor = 0.01
 
-// anchor files condition n under its anchors.
+// anchor files condition n under its anchors. What is dear to look for, and is about one component only, goes to the patterns.
 func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 	gates, weight := c.met.fieldsOnly()
 	if c.ended != nil {
 		gates = nil
 	}
-	words := slices.ContainsFunc(set, func(a anchor) bool { return a.key == "" })
-	if !words && len(gates) > 0 && weight >= weakAnchor {
-		if p := c.met.patterns(); len(p) > 0 && b.program.patterns.add(p, n) {
-			b.gate(gates, gatePatterns)
-			return
+	var short, patterns []string
+	words := false
+	for i := range set {
+		a := &set[i]
+		words = words || a.key == ""
+		if a.key == "" && tierOf(len(a.value)) >= firstDearTier {
+			short = append(short, literalPattern(a.value, a.fold))
 		}
+	}
+	if len(gates) > 0 && !words && weight >= weakAnchor {
+		patterns = c.met.patterns()
+		set = nil // the gates are the same as the set
+	} else if len(gates) > 0 {
+		patterns = short
+	}
+	inPatterns := len(patterns) > 0 && b.program.patterns.add(patterns, n)
+	if inPatterns {
+		b.gate(gates, gatePatterns)
+	} else if set == nil {
+		set = gates
 	}
 	for i := range set {
 		a := &set[i]
-		if a.key != "" {
+		switch {
+		case a.key != "":
 			b.fields.add(a, n)
-			continue
+		case inPatterns && tierOf(len(a.value)) >= firstDearTier:
+		default:
+			b.gate(gates, uint32(b.texts.add(a, n, len(gates) > 0)))
 		}
-		tier := b.texts.add(a, n, len(gates) > 0)
-		b.gate(gates, uint32(tier))
 	}
 }
 

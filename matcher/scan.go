@@ -24,7 +24,7 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 	p.fieldCandidates(b, s)
 	p.text.find(b.Text(), b.TextEnds(), s)
 	if s.gates&(1<<gatePatterns) != 0 {
-		p.patternCandidates(b, s)
+		s.runPatterns(&p.patterns, b)
 	}
 	s.base += uint64(b.Len())
 	slices.Sort(s.candidates)
@@ -53,18 +53,6 @@ func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
 		}
 		for _, c := range s.setConds[start:s.setEnds[set]] {
 			s.candidates = append(s.candidates, uint64(i)<<32|uint64(c))
-		}
-	}
-}
-
-// patternCandidates runs the expressions without literals over the texts whose attributes ask for it.
-func (p *Program) patternCandidates(b *record.Batch, s *Scratch) {
-	text := b.Text()
-	s.patterns.made = 0
-	for i := range b.Len() {
-		if s.setGates[b.AttrSet(i)]&(1<<gatePatterns) != 0 {
-			start, end := b.TextRange(i)
-			s.run(&p.patterns, text[start:end], i, s.base+uint64(i))
 		}
 	}
 }
