@@ -2,8 +2,6 @@ package collector
 
 import (
 	"context"
-	"errors"
-	"io"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -169,9 +167,4 @@ func (s *source) heartbeat() {
 	if s.batches != nil {
 		s.batches.heartbeat(s.opts.Now().UnixNano())
 	}
-}
-
-// follow is set when files are followed.
-func (f *Files) follow(context.Context, func([]byte) error) error {
-	return errors.Join(io.ErrUnexpectedEOF)
 }

@@ -84,27 +84,31 @@ func (s *source) feed(p []byte) {
 	}
 }
 
-// detect decides on the format with what there is.
+// detect decides on the format with what there is, and parses it.
 func (s *source) detect() {
 	if s.parser != nil {
 		return
 	}
-	s.family = format.Detect(s.sample)
-	s.input.Identity = identity(s.path, s.sample)
-	in := s.input
+	s.begin(s.sample, 0)
+	s.parser.Write(s.sample)
+	s.sample = nil
+}
+
+// begin decides on the format by the beginning of the input, and makes a parser of what will be read from offset on.
+func (s *source) begin(head []byte, offset uint64) {
+	s.family = format.Detect(head)
 	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
 	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live}
 	s.batches.builder.Compress = s.opts.Compress
-	in.Sink = s.batches
-	s.parser = s.family.Open(in, s.sample)
+	in := s.input
+	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches
+	s.parser = s.family.Open(in, head)
 	header := record.Header{
 		Source: "file/" + s.path, Scope: record.Attrs{{Key: record.FilePath, Value: s.path}}, Kinds: s.parser.Kinds(),
 	}
 	if err := s.batches.builder.Reset(header); err != nil { // a path that is too long
 		s.fail(err)
 	}
-	s.parser.Write(s.sample)
-	s.sample = nil
 }
 
 // flush gives out what is held back because more could come.

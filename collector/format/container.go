@@ -44,7 +44,7 @@ func newDocker(in Input, _ []byte) Parser { return newContainer(in, (*container)
 
 func newContainer(in Input, frame func(*container, []byte) (framed, bool)) Parser {
 	c := &container{in: in, stamps: NewStamps(in), frame: frame, plain: newLevelSets(in.Attrs)}
-	c.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: c.line, settle: c.own}
+	c.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: c.line, settle: c.own}
 	for i, name := range [...]string{"stdout", "stderr"} {
 		c.out[i].sets = newLevelSets(in.Attrs.With(record.Stream, name))
 		c.out[i].entry.init(&c.in)

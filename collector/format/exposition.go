@@ -21,7 +21,7 @@ type label struct{ name, value string }
 
 func newExposition(in Input, _ []byte) Parser {
 	e := &exposition{in: in}
-	e.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: e.line}
+	e.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: e.line}
 	return e
 }
 

@@ -45,6 +45,8 @@ type Input struct {
 	Attrs record.Attrs
 	// Identity tells this input from all others; with an offset it makes the records' ids. See [record.Identity].
 	Identity uint64
+	// Offset is where in the input the first byte that will be written stands.
+	Offset uint64
 	// Location is where time stamps without a zone were written; nil is UTC.
 	Location *time.Location
 	// Now is the present, for records' observed times and against stamps of the future. The zero time trusts every stamp.

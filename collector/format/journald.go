@@ -20,7 +20,7 @@ type journald struct {
 
 func newJournald(in Input, _ []byte) Parser {
 	j := &journald{in: in, stamps: NewStamps(in), sets: newLevelSets(in.Attrs)}
-	j.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: j.line}
+	j.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: j.line}
 	j.origins.base = in.Attrs
 	return j
 }

@@ -20,7 +20,7 @@ type lines struct {
 
 func newLines(in Input, sample []byte) Parser {
 	l := &lines{in: in, stamps: NewStamps(in), sets: newLevelSets(in.Attrs)}
-	l.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: l.line, settle: l.entry.own}
+	l.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: l.line, settle: l.entry.own}
 	l.entry.init(&l.in)
 	l.prev = firstStamp(in, sample)
 	return l

@@ -20,7 +20,7 @@ type syslog struct {
 
 func newSyslog(in Input, sample []byte) Parser {
 	s := &syslog{in: in, stamps: NewStamps(in)}
-	s.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: s.line, settle: s.entry.own}
+	s.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: s.line, settle: s.entry.own}
 	s.entry.init(&s.in)
 	s.origins.base = in.Attrs
 	s.prev = firstStamp(in, sample)

@@ -25,7 +25,7 @@ type column struct {
 
 func newTable(in Input, sample []byte) Parser {
 	t := &table{kubernetes: newKubernetes(in, sample).(*kubernetes)}
-	t.lines = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: t.line}
+	t.lines = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: t.line}
 	return t
 }
 

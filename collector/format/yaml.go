@@ -20,7 +20,7 @@ type kubernetesYAML struct {
 
 func newKubernetesYAML(in Input, sample []byte) Parser {
 	y := &kubernetesYAML{kubernetes: newKubernetes(in, sample).(*kubernetes)}
-	y.lines = splitter{counts: in.Counts, max: in.Limits.LineBytes, line: y.line}
+	y.lines = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: y.line}
 	return y
 }
 
