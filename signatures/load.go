@@ -193,6 +193,7 @@ func (l *loader) load(paths []string) (set *Set, problems []Problem, changed boo
 // set parses what changed. A file that became bad goes on with its last version that had no error.
 func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 	next := make(map[string]*loaded, len(sources))
+	known := l.opts.known()
 	var all []*Signature
 	var files []File
 	var problems []Problem
@@ -200,7 +201,7 @@ func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 		was := l.last[src.Path]
 		now := was
 		if was == nil {
-			now = l.opts.known(src.File)
+			now = known[src.File]
 		}
 		if now == nil || now.file != src.File {
 			now = &loaded{file: src.File}
@@ -232,14 +233,13 @@ type Content struct {
 	Signatures []*Signature
 }
 
-// known returns what is known of a file with this content, or nil.
-func (o Options) known(f File) *loaded {
-	for i := range o.Known {
-		if o.Known[i].File == f {
-			return &loaded{file: f, signatures: o.Known[i].Signatures}
-		}
+// known indexes what was brought, so that a set of many files is not searched for each of them.
+func (o Options) known() map[File]*loaded {
+	out := make(map[File]*loaded, len(o.Known))
+	for _, c := range o.Known {
+		out[c.File] = &loaded{file: c.File, signatures: c.Signatures}
 	}
-	return nil
+	return out
 }
 
 func (o Options) read(file string, src []byte) ([]*Signature, []Problem) {
