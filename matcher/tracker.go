@@ -336,7 +336,7 @@ func (t *Tracker) schedule(p *progress) {
 		due = min(due, p.pending[0].time)
 	}
 	for i := range p.told { // what was taken back is kept until nothing can bring it back
-		if p.told[i].retracted {
+		if p.told[i].gone(p.current()) {
 			due = min(due, after(p.told[i].episode.opened, 1))
 		}
 	}

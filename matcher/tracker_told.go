@@ -135,11 +135,7 @@ func (x *told) state() State {
 // takeBack retracts what was told of episodes that never were, and forgets what is settled.
 func (t *Tracker) takeBack(p *progress, current *fold, closed uint32) {
 	p.told = slices.DeleteFunc(p.told, func(x told) bool {
-		n := x.episode.number
-		if n <= closed {
-			return true
-		}
-		return x.retracted && x.episode.opened < t.horizon
+		return x.episode.number <= closed || x.gone(current) && x.episode.opened < t.horizon
 	})
 	for i := range p.told {
 		x := &p.told[i]
@@ -147,6 +143,11 @@ func (t *Tracker) takeBack(p *progress, current *fold, closed uint32) {
 			t.retract(p, x)
 		}
 	}
+}
+
+// gone reports whether only a hit from before the episode could bring it back. While a candidate waits, what is deferred can.
+func (x *told) gone(current *fold) bool {
+	return x.retracted && x.episode.number > current.episodes && current.waiting == nil
 }
 
 // retract tells that a warning never was.

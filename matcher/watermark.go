@@ -58,6 +58,7 @@ func (w *Watermark) Update(m Mark) {
 		return
 	}
 	m.Time = min(max(m.Time, -latest), latest)
+	w.find()
 	s := w.sources[m.Source]
 	switch {
 	case s == nil:
@@ -71,7 +72,6 @@ func (w *Watermark) Update(m Mark) {
 		}
 		m.Time = s.Time
 	}
-	w.find()
 	if slices.Equal(m.Scope, s.Scope) {
 		m.Scope = s.Scope
 	} else {
