@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/store"
+	"github.com/forewarn/forewarn/signatures"
+	"github.com/forewarn/forewarn/signatures/catalog"
+)
+
+// armory keeps the signatures of a running process: read from the store when their files did not change, from the files when they
+// did.
+type armory struct {
+	*globals
+	store    *store.Store
+	settings *settings
+
+	known   []signatures.Content // what the store knew at the start
+	builtin *signatures.Set
+	digest  string // of the program in use
+}
+
+// setName is the set's name in the store.
+const setName = "run"
+
+// open returns the program to start with and what was refused.
+func (a *armory) open() (*matcher.Program, []string, error) {
+	var err error
+	if a.known, err = a.recall(); err != nil {
+		return nil, nil, err
+	}
+	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known})
+	if !a.settings.NoCatalog {
+		var more []signatures.Problem
+		a.builtin, more = signatures.LoadFS(catalog.FS, signatures.Options{Known: a.known})
+		problems = append(problems, more...)
+	}
+	program, refused := a.compile(own, problems)
+	return program, refused, nil
+}
+
+// watch calls swap with a new program whenever the files give one, until ctx ends.
+func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string)) error {
+	if len(a.settings.Signatures) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known}}
+	return signatures.Watch(ctx, a.settings.Signatures, o, func(own *signatures.Set, problems []signatures.Problem) {
+		before := a.digest
+		program, refused := a.compile(own, problems)
+		if a.digest == before && len(refused) == 0 {
+			return // the first look, or a change of layout or tests
+		}
+		swap(program, refused)
+	})
+}
+
+// compile makes the program of the catalogue and the user's own signatures, and stores what it was made of.
+func (a *armory) compile(own *signatures.Set, problems []signatures.Problem) (*matcher.Program, []string) {
+	set := signatures.Merge(a.builtin, own)
+	program, more := matcher.Compile(set.All(), matcher.CompileOptions{
+		KubernetesVersion: a.settings.Applies.Kubernetes, Components: a.settings.Applies.Components, Facts: a.settings.Applies.Facts,
+	})
+	var refused []string
+	for _, p := range signatures.Errors(append(problems, more...)) {
+		a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", p.Error())
+		refused = append(refused, p.Error())
+	}
+	a.digest = program.Digest()
+	if err := a.remember(set); err != nil {
+		a.log.Warn("the signatures cannot be stored: the next start reads their files again", "error", err)
+	}
+	return program, refused
+}
+
+// reader names this very binary: another one may read the same file differently.
+func reader() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return version
+	}
+	info, err := os.Stat(exe)
+	if err != nil {
+		return version
+	}
+	return fmt.Sprintf("%s %d %d", version, info.Size(), info.ModTime().UnixNano())
+}
+
+// recall returns what the store knows of files that this binary read.
+func (a *armory) recall() ([]signatures.Content, error) {
+	set, found, err := a.store.LoadSet(setName)
+	if err != nil || !found || set.Reader != reader() {
+		return nil, err
+	}
+	var known []signatures.Content
+	for _, f := range set.Files {
+		c := signatures.Content{File: signatures.File{Path: f.Path}}
+		if n, err := hex.Decode(c.File.Hash[:], []byte(f.Hash)); err != nil || n != len(c.File.Hash) {
+			continue // another kind of hash: the file is read
+		}
+		for _, digest := range f.Signatures {
+			s, ok, err := a.store.Signature(digest)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				return nil, fmt.Errorf("the store lacks signature %s of %s, which it should have: move %s away to start anew", digest, f.Path, a.store.Dir())
+			}
+			c.Signatures = append(c.Signatures, s)
+		}
+		known = append(known, c)
+	}
+	a.log.Info("signatures loaded from the store", "files", len(known))
+	return known, nil
+}
+
+// remember stores what each sound file gave.
+func (a *armory) remember(all *signatures.Set) error {
+	set := store.Set{Reader: reader()}
+	bodies := map[string]*signatures.Signature{}
+	for _, c := range all.Contents() {
+		f := store.SetFile{Path: c.File.Path, Hash: hex.EncodeToString(c.File.Hash[:])}
+		for _, s := range c.Signatures {
+			d := s.Digest()
+			digest := hex.EncodeToString(d[:])
+			f.Signatures = append(f.Signatures, digest)
+			bodies[digest] = s
+		}
+		set.Files = append(set.Files, f)
+	}
+	list := make([]*signatures.Signature, 0, len(bodies))
+	for _, s := range bodies {
+		list = append(list, s)
+	}
+	return a.store.SaveSet(setName, set, list, nil)
+}

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher/notify"
+	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/store"
+)
+
+// roles say what a process does.
+type roles struct{ collect, match, notify bool }
+
+func newRun(g *globals) *cobra.Command {
+	return newRole(g, roles{true, true, true}, &cobra.Command{
+		Use:   "run [FILE...]",
+		Short: "Run everything in one process: collect, match and notify",
+		Long: `run follows the files of the configuration and of the command line, takes JSON records from the intake subject
+forewarn.intake, matches everything against the signatures and delivers warnings. NATS is embedded unless --nats names one.
+It stops on SIGTERM after it has finished what is under way.`,
+		Example: `  forewarn run /var/log/pods
+  forewarn run -c forewarn.yaml`,
+	})
+}
+
+func newCollect(g *globals) *cobra.Command {
+	return newRole(g, roles{collect: true}, &cobra.Command{
+		Use:   "collect [FILE...]",
+		Short: "Run collectors only, for a NATS that others match from",
+		Long:  "collect follows files and publishes their records to an existing NATS (--nats). Any number of them may run.",
+	})
+}
+
+func newMatch(g *globals) *cobra.Command {
+	return newRole(g, roles{match: true}, &cobra.Command{
+		Use:   "match",
+		Short: "Run the matcher only, on an existing NATS",
+		Long: `match takes records from an existing NATS (--nats) and raises warnings there. Any number of them may run, each with a
+--data-dir of its own; the server gives every partition to one of them and moves it when that one goes.`,
+		Args: cobra.NoArgs,
+	})
+}
+
+func newNotify(g *globals) *cobra.Command {
+	return newRole(g, roles{notify: true}, &cobra.Command{
+		Use:   "notify",
+		Short: "Deliver warnings only, from an existing NATS",
+		Long: `notify delivers the warnings of an existing NATS (--nats) to the destinations of the configuration, or to the terminal. Several may
+run; each destination is served by one of them.`,
+		Args: cobra.NoArgs,
+	})
+}
+
+func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
+	var f settingsFlags
+	var listen string
+	var dryRun bool
+	f.flags(c.Flags())
+	c.Flags().StringVar(&listen, "listen", "", "serve /metrics, /healthz and /readyz there, such as 127.0.0.1:9464")
+	if r == (roles{collect: true}) {
+		c.Flags().BoolVar(&dryRun, "dry-run", false, "print the records as JSON lines instead of sending them")
+	}
+	c.RunE = func(c *cobra.Command, files []string) error {
+		s, err := f.load()
+		if err != nil {
+			return err
+		}
+		for _, path := range files {
+			s.Files = append(s.Files, fileSettings{Path: path})
+		}
+		if listen != "" {
+			s.Listen = listen
+		}
+		if dryRun {
+			return g.dryRun(c.Context(), s)
+		}
+		if !(r.collect && r.match && r.notify) && s.NATS.URL == "" {
+			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
+		}
+		if r == (roles{collect: true}) && len(s.Files) == 0 {
+			return usage("nothing to collect: name files, or list them in the configuration under `files`")
+		}
+		p := &process{globals: g, settings: s, roles: r}
+		return p.run(c.Context())
+	}
+	return c
+}
+
+// process is one running forewarn.
+type process struct {
+	*globals
+	settings settings
+	roles    roles
+	// notifiers, if set, replace the configured destinations, by name.
+	notifiers map[string]notify.Notifier
+	// feed, if set, is collected besides the configured files.
+	feed func(ctx context.Context, publish *pipeline.Publisher) error
+
+	registry   *prometheus.Registry
+	stream     *stream.Stream
+	store      *store.Store
+	armory     *armory
+	matcher    *pipeline.Matcher
+	publish    *pipeline.Publisher
+	deliveries atomic.Pointer[[]*notify.Deliverer]
+}
+
+// part is something that runs until its context ends and then finishes what is under way.
+type part struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// run opens what the roles need, runs them until ctx ends or one of them fails, and closes everything.
+func (p *process) run(ctx context.Context) (err error) {
+	p.registry = prometheus.NewRegistry()
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if p.roles.match { // first, because it refuses a second process on the directory
+		o := store.Options{Dir: p.settings.DataDir, Retention: time.Duration(p.settings.Retention), Logger: p.log}
+		if p.store, err = store.Open(o); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.store.Close()) }()
+	}
+	so, err := p.settings.streams(p.globals)
+	if err != nil {
+		return err
+	}
+	if p.stream, err = stream.Open(ctx, so); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stream.Close()) }()
+	if err := p.stream.EnsureStreams(ctx); err != nil {
+		return err
+	}
+	parts, err := p.parts()
+	if err != nil {
+		return err
+	}
+	return p.supervise(ctx, parts)
+}
+
+// parts lists what runs, in the order of the flow backwards: whoever takes is there before whoever gives.
+func (p *process) parts() ([]part, error) {
+	var parts []part
+	if p.settings.Listen != "" {
+		parts = append(parts, part{"listen", p.serve})
+	}
+	if p.roles.notify {
+		parts = append(parts, part{"notify", p.runNotify})
+	}
+	if p.roles.match {
+		if err := p.newMatcher(); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{"match", p.matcher.Run}, part{"signatures", p.watchSignatures})
+	}
+	if p.roles.collect {
+		var err error
+		if p.publish, err = pipeline.NewPublisher(p.stream, p.registry); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{"collect", p.runCollect})
+	}
+	return parts, nil
+}
+
+// supervise runs the parts until ctx ends or one of them ends by itself, then stops them, the last first, so that what was
+// taken in is matched and what was matched is told.
+func (p *process) supervise(ctx context.Context, parts []part) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stops := make([]func() error, 0, len(parts))
+	for _, x := range parts {
+		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		ended := make(chan error, 1)
+		go func() {
+			err := x.run(own)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", x.name, err)
+				fail(err)
+			}
+			ended <- err
+		}()
+		stops = append(stops, func() error {
+			cancel()
+			return <-ended
+		})
+	}
+	p.log.Info("running", "data_dir", p.settings.DataDir, "nats", cmp.Or(p.settings.NATS.URL, "embedded"))
+	<-ctx.Done()
+	p.log.Info("stopping: what is under way is finished first")
+	var all []error
+	for _, stop := range slices.Backward(stops) {
+		all = append(all, stop())
+	}
+	return errors.Join(all...)
+}
+
+// newMatcher loads and compiles the signatures and makes the matcher.
+func (p *process) newMatcher() error {
+	tracking, err := p.settings.tracking()
+	if err != nil {
+		return err
+	}
+	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
+	program, refused, err := p.armory.open()
+	if err != nil {
+		return err
+	}
+	p.matcher, err = pipeline.New(pipeline.Config{
+		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
+		Version: version, Logger: p.log, Registerer: p.registry,
+	})
+	return err
+}
+
+// watchSignatures takes up signatures whose files change.
+func (p *process) watchSignatures(ctx context.Context) error {
+	return p.armory.watch(ctx, p.matcher.Swap)
+}
+
+// runCollect publishes what the files say.
+func (p *process) runCollect(ctx context.Context) error {
+	group, collecting := errgroup.WithContext(ctx)
+	for _, f := range p.settings.Files {
+		files, err := collector.Open(p.settings.fileOptions(f))
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return files.Run(collecting, p.publish.Emit) })
+	}
+	if p.feed != nil {
+		group.Go(func() error { return p.feed(collecting, p.publish) })
+	}
+	err := group.Wait()
+	if ctx.Err() != nil {
+		err = nil // asked to stop
+	} else if err == nil {
+		<-ctx.Done() // everything was read; the others go on
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	return errors.Join(err, p.publish.Close(drain))
+}
+
+// drainFor bounds how long a part may take to finish what is under way when the process is asked to stop.
+const drainFor = 20 * time.Second
+
+// fileOptions says how a configured file is followed.
+func (s *settings) fileOptions(f fileSettings) collector.Options {
+	zone, err := time.LoadLocation(f.Zone)
+	if err != nil {
+		zone = time.UTC // the check of the settings has refused it
+	}
+	o := collector.Options{Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone}
+	if s.Cluster != "" {
+		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
+	}
+	return o
+}
+
+// dryRun prints the records that collect would send.
+func (g *globals) dryRun(ctx context.Context, s settings) error {
+	group, collecting := errgroup.WithContext(ctx)
+	var writing sync.Mutex // one output for all files
+	for _, f := range s.Files {
+		files, err := collector.Open(s.fileOptions(f))
+		if err != nil {
+			return err
+		}
+		group.Go(func() error {
+			var b record.Batch
+			var line []byte
+			return files.Run(collecting, func(_ context.Context, frame []byte) error {
+				if err := b.Decode(frame); err != nil {
+					return fmt.Errorf("decode a batch: %w", err)
+				}
+				writing.Lock()
+				defer writing.Unlock()
+				for i := range b.Len() {
+					r := b.At(i)
+					line = append(record.AppendJSON(line[:0], &r), '\n')
+					if _, err := g.out.Write(line); err != nil {
+						return fmt.Errorf("write records: %w", err)
+					}
+				}
+				return nil
+			})
+		})
+	}
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/signatures"
+)
+
+func newScan(g *globals) *cobra.Command {
+	var (
+		from     signatureFlags
+		format   string
+		failOn   string
+		explain  string
+		zone     string
+		lateness time.Duration
+		progress string
+		follow   bool
+	)
+	c := &cobra.Command{
+		Use:   "scan [flags] FILE...|-",
+		Short: "Look for the stages of known failures in files or standard input",
+		Long: `scan reads logs (plain, JSON, logfmt, klog, syslog, journald, CRI and Docker container logs), Kubernetes events
+and objects (kubectl get ... -o json or yaml, raw watches, the events table) and Prometheus scrapes, compressed or not. It finds formats and time stamps by itself,
+joins lines that belong together, and prints warnings as they happen; what was read, and what was lost, is told on stderr at the end.
+
+With -o json each revision of a warning is one JSON object a line.`,
+		Example: `  forewarn scan /var/log/syslog
+  kubectl logs -n shop deploy/cart --timestamps | forewarn scan -
+  forewarn scan --signatures my-signatures/ --fail-on high test-run/*.log`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			if format != "" {
+				if !slices.Contains([]string{"text", "json"}, format) {
+					return usage("--format %q: use text or json", format)
+				}
+				g.output = format
+			}
+			if failOn != "" && signatures.Severity(failOn).Rank() >= len(signatures.Severities()) {
+				return usage("--fail-on %q: use critical, high, medium, low or info", failOn)
+			}
+			location, err := time.LoadLocation(zone)
+			if err != nil {
+				return usage("--zone %q: %w: use UTC, Local or a name such as Europe/Berlin", zone, err)
+			}
+			_, program, err := from.program(g)
+			if err != nil {
+				return err
+			}
+			if explain != "" && !slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == explain }) {
+				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
+			}
+			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn)}
+			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, matcher.TrackerOptions{Lateness: lateness})
+		},
+	}
+	f := c.Flags()
+	from.flags(f)
+	f.StringVar(&format, "format", "", "what to print: text or json (the same as -o)")
+	f.StringVar(&failOn, "fail-on", "", "exit with 3 when a warning of this severity or a worse one was raised")
+	f.StringVar(&explain, "explain", "", "at the end, tell of this signature which stages were seen, what is missing, and by how much")
+	f.StringVar(&zone, "zone", "UTC", "the zone of time stamps that name none")
+	f.DurationVar(&lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
+	f.StringVar(&progress, "progress", "auto", "show how far it is: auto (when stderr is a terminal), always or never")
+	f.BoolVarP(&follow, "follow", "f", false, "go on reading what is appended, until interrupted")
+	return c
+}
+
+// scan is one run over files.
+type scan struct {
+	*globals
+	program  *matcher.Program
+	explain  string
+	progress string
+	failOn   signatures.Severity
+
+	worst  int            // the rank of the worst severity that was raised
+	raised map[string]int // warnings by their last state
+	last   map[string]matcher.State
+}
+
+func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher.TrackerOptions) error {
+	files, err := collector.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = files.Close() }() // it only reads
+	engine, err := matcher.NewEngine(s.program, tracking)
+	if err != nil {
+		return err
+	}
+	s.worst, s.raised, s.last = len(signatures.Severities()), map[string]int{}, map[string]matcher.State{}
+	bar := newBar(s.globals, s.progress, files.Progress)
+	defer bar.clear()
+	began := time.Now()
+	var batch record.Batch
+	for {
+		frame, err := files.Next(ctx)
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			break // interrupted: what was found so far is told
+		}
+		if err != nil {
+			return err
+		}
+		if err := batch.Decode(frame); err != nil {
+			return fmt.Errorf("decode a batch of %d bytes: %w: this is a fault of forewarn, please report it", len(frame), err)
+		}
+		if err := s.tell(bar, engine.Feed(&batch)); err != nil {
+			return err
+		}
+		bar.show()
+	}
+	if err := s.tell(bar, engine.Finish()); err != nil {
+		return err
+	}
+	bar.clear()
+	seen := engine.Stats()
+	if err := s.summary(files.Stats(), &seen, time.Since(began)); err != nil {
+		return err
+	}
+	if s.explain != "" {
+		for _, p := range engine.Explain(s.explain, "") {
+			_, _ = fmt.Fprintln(s.err, p.String())
+		}
+	}
+	if s.failOn != "" && s.worst <= s.failOn.Rank() {
+		return exitError{code: exitFound}
+	}
+	return nil
+}
+
+func (s *scan) tell(bar *bar, changes []matcher.Change) error {
+	for i := range changes {
+		w := &changes[i].Warning
+		s.program.Dress(w)
+		if !w.Retracted {
+			s.worst = min(s.worst, w.Severity.Rank())
+		}
+		s.last[w.ID] = w.State
+		bar.clear()
+		if err := s.notifier().Notify(context.Background(), []matcher.Warning{*w}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summary says what was looked at, so that "nothing found" can be trusted.
+func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Duration) error {
+	for _, state := range s.last {
+		s.raised[string(state)]++
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d signatures looked at %s in %s of %s", s.program.Len(), plural(read.Records, "record"), bytesText(read.Read), formatsText(read.Formats))
+	if took > time.Second {
+		fmt.Fprintf(&b, " in %s (%s/s)", took.Round(100*time.Millisecond), bytesText(int64(float64(read.Read)/took.Seconds())))
+	}
+	b.WriteString(": ")
+	if len(s.last) == 0 {
+		b.WriteString("no warning")
+	} else {
+		b.WriteString(plural(uint64(len(s.last)), "warning"))
+		b.WriteString(" (" + countsText(s.raised) + ")")
+	}
+	b.WriteByte('\n')
+	if lost := lossText(read.Counted(), seen); lost != "" {
+		b.WriteString("not everything was taken as it came: " + lost + "\n")
+	}
+	for _, p := range read.Problems {
+		b.WriteString("forewarn: " + p.Error() + "\n")
+	}
+	if read.Records == 0 && len(read.Problems) == 0 {
+		b.WriteString("the input held no record: check that it is a log, a dump of kubectl or a scrape\n")
+	}
+	_, err := io.WriteString(s.err, b.String())
+	if err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	if len(read.Problems) > 0 {
+		return exitError{code: exitFailure}
+	}
+	return nil
+}

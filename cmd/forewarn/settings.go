@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
+	"github.com/forewarn/forewarn/signatures"
+)
+
+// settings are the configuration file: what flags should not carry. The zero settings are sound.
+type settings struct {
+	DataDir    string   `yaml:"data_dir,omitempty" json:"data_dir,omitempty" doc:"Where state lives; one process a directory. Without it $XDG_STATE_HOME/forewarn, else ~/.local/state/forewarn."`
+	Cluster    string   `yaml:"cluster,omitempty" json:"cluster,omitempty" doc:"The cluster's name, put onto every record (k8s.cluster.name)."`
+	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
+	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
+	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+
+	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
+	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
+	Match matchSettings  `yaml:"match,omitempty" json:"match,omitzero" doc:"How records are matched and followed."`
+
+	Notify    []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
+	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
+	Listen    string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
+}
+
+type facts struct {
+	Kubernetes string            `yaml:"kubernetes,omitempty" json:"kubernetes,omitempty" doc:"The cluster's version, such as v1.31.2."`
+	Components map[string]string `yaml:"components,omitempty" json:"components,omitempty" doc:"Versions by component (service.name)."`
+	Facts      map[string]string `yaml:"facts,omitempty" json:"facts,omitempty" doc:"Other attributes."`
+}
+
+type fileSettings struct {
+	Path    string `yaml:"path" json:"path" doc:"A file, a directory or a glob pattern."`
+	Zone    string `yaml:"zone,omitempty" json:"zone,omitempty" doc:"The zone of time stamps that name none; UTC without it."`
+	FromEnd bool   `yaml:"from_end,omitempty" json:"from_end,omitempty" doc:"Begin at the end of the files that are there already."`
+}
+
+type natsSettings struct {
+	URL              string `yaml:"url,omitempty" json:"url,omitempty" doc:"nats://host:4222, or several with commas."`
+	CredsFile        string `yaml:"creds_file,omitempty" json:"creds_file,omitempty" doc:"A credentials file."`
+	TokenFile        string `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"A file with a token."`
+	CAFile           string `yaml:"ca_file,omitempty" json:"ca_file,omitempty" doc:"The certificates that the server's is checked with."`
+	CertFile         string `yaml:"cert_file,omitempty" json:"cert_file,omitempty" doc:"The client certificate."`
+	KeyFile          string `yaml:"key_file,omitempty" json:"key_file,omitempty" doc:"Its key."`
+	RecordPartitions int    `yaml:"record_partitions,omitempty" json:"record_partitions,omitempty" doc:"Fixed when the streams are made; 4 without it."`
+	HitPartitions    int    `yaml:"hit_partitions,omitempty" json:"hit_partitions,omitempty" doc:"Fixed when the streams are made; 8 without it."`
+	Replicas         int    `yaml:"replicas,omitempty" json:"replicas,omitempty" doc:"How many servers keep each message; 1 without it."`
+}
+
+type matchSettings struct {
+	Lateness    signatures.Duration `yaml:"lateness,omitempty" json:"lateness,omitempty" doc:"How far records may come out of order and still be put right; 30s without it."`
+	SilentAfter signatures.Duration `yaml:"silent_after,omitempty" json:"silent_after,omitempty" doc:"How far a source may fall behind the others before it counts as silent; 2m without it."`
+	MaxProgress int                 `yaml:"max_progress,omitempty" json:"max_progress,omitempty" doc:"How many (signature, key) are followed at once in a partition."`
+	MaxPending  int                 `yaml:"max_pending,omitempty" json:"max_pending,omitempty" doc:"How many records of one (signature, key) wait to be settled."`
+}
+
+// settingsFlags are the flags of every command that runs a role.
+type settingsFlags struct {
+	file    string
+	dataDir string
+	nats    string
+	catalog bool
+	paths   []string
+}
+
+func (f *settingsFlags) flags(s *pflag.FlagSet) {
+	s.StringVarP(&f.file, "config", "c", "", "the configuration file; `forewarn config schema` describes it")
+	f.connection(s)
+	s.StringArrayVarP(&f.paths, "signatures", "s", nil, "a file or directory of signatures, besides the catalogue; may be repeated")
+}
+
+// connection adds the flags by which a command finds the stream.
+func (f *settingsFlags) connection(s *pflag.FlagSet) {
+	s.StringVar(&f.dataDir, "data-dir", "", "where state lives (default "+shortHome(defaultDataDir())+")")
+	s.StringVar(&f.nats, "nats", "", "the URL of an existing NATS with JetStream; without it one is embedded")
+}
+
+func shortHome(dir string) string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if rest, ok := strings.CutPrefix(dir, home); ok {
+			return "~" + rest
+		}
+	}
+	return dir
+}
+
+// load reads the configuration file, if one is named, and lets flags override it.
+func (f *settingsFlags) load() (settings, error) {
+	var s settings
+	if f.file != "" {
+		var err error
+		if s, err = readSettings(f.file); err != nil {
+			return s, err
+		}
+	}
+	if f.dataDir != "" {
+		s.DataDir = f.dataDir
+	}
+	if s.DataDir == "" {
+		s.DataDir = defaultDataDir()
+	}
+	if f.nats != "" {
+		s.NATS.URL = f.nats
+	}
+	s.Signatures = append(s.Signatures, f.paths...)
+	return s, nil
+}
+
+// readSettings reads and checks a configuration file. Its error holds every problem.
+func readSettings(file string) (settings, error) {
+	var s settings
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return s, fmt.Errorf("read configuration: %w", err)
+	}
+	problems, place := signatures.Decode("the configuration", file, src, &s)
+	if len(problems) == 0 {
+		problems = s.check(place)
+	}
+	if len(problems) == 0 {
+		return s, nil
+	}
+	var all []error
+	for _, p := range problems {
+		all = append(all, p)
+	}
+	return s, exitError{exitRefused, errors.Join(all...)}
+}
+
+// check finds what the types cannot say.
+func (s *settings) check(place func(path, message, suggestion string) signatures.Problem) []signatures.Problem {
+	var problems []signatures.Problem
+	for i := range s.Files {
+		if _, err := time.LoadLocation(s.Files[i].Zone); err != nil {
+			problems = append(problems, place(fmt.Sprintf("files[%d].zone", i), err.Error(), "use UTC, Local or a name such as Europe/Berlin"))
+		}
+	}
+	names := map[string]bool{}
+	for i, d := range s.Notify {
+		path := fmt.Sprintf("notify[%d]", i)
+		if names[d.Name] {
+			problems = append(problems, place(path+".name", fmt.Sprintf("the name %q stands twice", d.Name), "give each destination a name of its own"))
+		}
+		names[d.Name] = true
+		if _, err := notify.New(d, io.Discard, notify.Style{}, http.DefaultClient); err != nil {
+			problems = append(problems, place(path, err.Error(), "see `forewarn config schema`"))
+		}
+	}
+	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
+		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
+	}
+	if _, err := s.tracking(); err != nil {
+		problems = append(problems, place("match", err.Error(), ""))
+	}
+	return problems
+}
+
+// tracking returns the tracker's options, checked.
+func (s *settings) tracking() (matcher.TrackerOptions, error) {
+	o := matcher.TrackerOptions{
+		Lateness: time.Duration(s.Match.Lateness), SilentAfter: time.Duration(s.Match.SilentAfter),
+		MaxProgress: s.Match.MaxProgress, MaxPending: s.Match.MaxPending,
+	}
+	_, err := matcher.NewTracker(&matcher.Program{}, o)
+	return o, err
+}
+
+// streams returns how to reach the stream.
+func (s *settings) streams(g *globals) (stream.Options, error) {
+	o := stream.Options{
+		URL: s.NATS.URL, CredsFile: s.NATS.CredsFile, CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
+		RecordPartitions: s.NATS.RecordPartitions, HitPartitions: s.NATS.HitPartitions, Replicas: s.NATS.Replicas,
+		DataDir: s.DataDir, Logger: g.log,
+	}
+	if s.NATS.TokenFile != "" {
+		b, err := os.ReadFile(s.NATS.TokenFile)
+		if err != nil {
+			return o, fmt.Errorf("read the NATS token: %w", err)
+		}
+		o.Token = strings.TrimSpace(string(b))
+	}
+	return o, nil
+}
