@@ -25,7 +25,7 @@ type owner struct {
 	program    func() *matcher.Program
 	newTracker func(p matcher.Lookup) (tracker, error)
 	tracker    tracker // made by restore
-	store      *store.Store
+	store      ledger
 	out        publisher
 	history    history
 	dead       *deadLetters
@@ -145,17 +145,16 @@ func (o *owner) sameStream(ctx context.Context, at uint64) (uint64, error) {
 
 // leftovers publishes what an earlier process committed and did not publish, or does not know that it did.
 func (o *owner) leftovers(ctx context.Context) error {
+	var left []store.Revision
+	var numbers []uint64
 	err := o.store.Outbox(o.partition, func(p store.Pending) error {
-		if err := o.out.PublishWarning(ctx, WarningID(p.ID, p.Revision.Revision), p.Body); err != nil {
-			return err
-		}
-		o.done = append(o.done, p.Number)
+		left, numbers = append(left, p.Revision), append(numbers, p.Number)
 		return nil
 	})
-	if err != nil || len(o.done) == 0 {
+	if err != nil || len(left) == 0 {
 		return err
 	}
-	if err := o.out.Flush(ctx); err != nil {
+	if err := o.publish(ctx, numbers, left); err != nil {
 		return err
 	}
 	o.log.Info("revisions of an earlier run published", "partition", o.partition, "revisions", len(o.done))
@@ -322,7 +321,11 @@ func (o *owner) commit(ctx context.Context) error {
 	}
 	o.metrics.committed(time.Since(began), o.applied)
 	o.stored, o.applied, o.changes, o.done = o.position, 0, o.changes[:0], o.done[:0]
-	if err := o.publish(ctx, first, c.Outbox); err != nil {
+	numbers := make([]uint64, len(c.Outbox))
+	for i := range numbers {
+		numbers[i] = first + uint64(i)
+	}
+	if err := o.publish(ctx, numbers, c.Outbox); err != nil {
 		return err
 	}
 	o.report(true)
@@ -417,7 +420,7 @@ func (o *owner) persist(ctx context.Context, c store.Commit) (first uint64, err 
 }
 
 // publish sends what was committed, and remembers what is to be taken out of the outbox.
-func (o *owner) publish(ctx context.Context, first uint64, list []store.Revision) error {
+func (o *owner) publish(ctx context.Context, numbers []uint64, list []store.Revision) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -431,7 +434,7 @@ func (o *owner) publish(ctx context.Context, first uint64, list []store.Revision
 			o.metrics.lostWarnings.Inc()
 			o.log.Error("a warning cannot be published; it stays in the outbox until a start succeeds", "warning", list[i].ID, "error", err)
 		default:
-			sent = append(sent, first+uint64(i))
+			sent = append(sent, numbers[i])
 		}
 	}
 	if err := o.out.Flush(ctx); err != nil {

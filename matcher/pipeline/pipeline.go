@@ -58,7 +58,7 @@ type Config struct {
 	// Registerer gets the metrics; nil means none.
 	Registerer prometheus.Registerer
 
-	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 200 ms. Warnings never wait for it.
+	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 500 ms. Warnings never wait for it.
 	CommitEvery time.Duration
 	// CommitMessages is the most messages in a commit; 0 means 1000.
 	CommitMessages int
@@ -94,7 +94,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Instance = host + "-" + strconv.Itoa(os.Getpid())
 	}
 	c.IntakeDelay = cmp.Or(c.IntakeDelay, 10*time.Second)
-	c.CommitEvery = cmp.Or(c.CommitEvery, 200*time.Millisecond)
+	c.CommitEvery = cmp.Or(c.CommitEvery, 500*time.Millisecond)
 	c.CommitMessages = cmp.Or(c.CommitMessages, 1000)
 	c.MarkEvery = cmp.Or(c.MarkEvery, 100*time.Millisecond)
 	c.StatusEvery = cmp.Or(c.StatusEvery, 5*time.Second)
@@ -276,6 +276,8 @@ func (m *Matcher) follow(ctx, drain context.Context, config func() stream.Consum
 		c := config()
 		err := m.followOnce(ctx, drain, c, run)
 		switch {
+		case ctx.Err() != nil && drain.Err() == nil && errors.Is(err, context.Canceled):
+			return nil // it was told to stop before it had begun
 		case ctx.Err() != nil:
 			return err
 		case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrCorrupt):

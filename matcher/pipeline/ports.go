@@ -5,6 +5,8 @@ import (
 
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/store"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // publisher is a [stream.Publisher]: it keeps the order, blocks when too much is unacknowledged, and tries until ctx ends.
@@ -24,6 +26,18 @@ type consumer interface {
 }
 
 var _ consumer = (*stream.Consumer)(nil)
+
+// ledger is a [store.Store] as the owner of a partition uses it.
+type ledger interface {
+	Position(partition int) (uint64, error)
+	LoadProgress(partition int, fn func(key, value []byte) error) error
+	Commit(partition int, c store.Commit) (first uint64, err error)
+	Outbox(partition int, fn func(store.Pending) error) error
+	OutboxDone(partition int, numbers ...uint64) error
+	Signature(digest string) (*signatures.Signature, bool, error)
+}
+
+var _ ledger = (*store.Store)(nil)
 
 // tracker is a [matcher.Tracker]. It belongs to its partition's owner.
 type tracker interface {

@@ -28,7 +28,7 @@ stages:
   - name: second
     when: {log: {contains: memory is nearly gone}}
 incident: {when: {log: {contains: the kernel killed a process}}}
-clear: {quiet: 10m}
+clear: {quiet: 2m}
 remedies:
   - {do: look at the node, risk: look}
 `

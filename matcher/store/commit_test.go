@@ -177,6 +177,19 @@ func TestAKilledProcessLosesNoCommit(t *testing.T) {
 	}
 }
 
+func TestALogThatWasJustBegunIsNoObstacle(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir, memTable: small})
+	require.NoError(t, err)
+	require.NoError(t, commit(s, 0, Commit{Position: 7}))
+	killed := crash(t, dir)
+	require.NoError(t, s.Close())
+	for _, name := range []string{"00099.mem", "000099.vlog"} {
+		require.NoError(t, os.WriteFile(filepath.Join(killed, "store", name), nil, 0o600))
+	}
+	require.EqualValues(t, 7, read(t, open(t, killed), 0).Position)
+}
+
 func TestAnInterruptedCommitIsThereWhollyOrNotAtAll(t *testing.T) {
 	old := Commit{Position: 1, Progress: []Entry{{[]byte("key-000001"), []byte("old")}, {[]byte("other"), []byte("old")}}}
 	before := content{Position: 1, Progress: map[string]string{"key-000001": "old", "other": "old"}}

@@ -130,6 +130,9 @@ func (s *Store) open() error {
 	if err := s.room(); err != nil {
 		return err
 	}
+	if err := s.removeEmpty(); err != nil {
+		return err
+	}
 	db, err := badger.Open(s.badgerOptions())
 	if err != nil {
 		return s.explain("open store", err)
@@ -139,6 +142,29 @@ func (s *Store) open() error {
 		return err
 	}
 	return s.recoverAll()
+}
+
+// removeEmpty removes log files without a byte. A process that is killed between making a log and giving it its size leaves
+// one, and Badger refuses to open it.
+func (s *Store) removeEmpty() error {
+	if s.opt.InMemory {
+		return nil
+	}
+	entries, err := os.ReadDir(s.path)
+	if err != nil {
+		return s.explain("list the store", err)
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Size() == 0 {
+			if err := os.Remove(filepath.Join(s.path, e.Name())); err != nil {
+				return s.explain("remove an empty log", err)
+			}
+		}
+	}
+	return nil
 }
 
 // badgerOptions: small tables, because a matcher's state is small and each memtable is allocated whole; values stay in

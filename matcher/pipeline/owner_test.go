@@ -1,0 +1,219 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/store"
+)
+
+// pastOf is a history that is known.
+type pastOf struct {
+	last uint64
+	told map[string]uint32
+}
+
+var _ history = pastOf{}
+
+func (p pastOf) LastHits(context.Context) (uint64, error) { return p.last, nil }
+
+func (p pastOf) Told(context.Context) (map[string]uint32, error) { return p.told, nil }
+
+// refusing is a store that refuses some commits.
+type refusing struct {
+	*store.Store
+	times int
+	with  error
+}
+
+func (r *refusing) Commit(partition int, c store.Commit) (uint64, error) {
+	if r.times > 0 {
+		r.times--
+		return 0, r.with
+	}
+	return r.Store.Commit(partition, c)
+}
+
+func testOwner(t testing.TB, s ledger, out publisher, past pastOf) *owner {
+	t.Helper()
+	p := program(t, "memory")
+	return &owner{
+		partition: 0, program: func() *matcher.Program { return p }, store: s, out: out, history: past, metrics: testMetrics(t),
+		newTracker: func(p matcher.Lookup) (tracker, error) { return matcher.NewTracker(p, matcher.TrackerOptions{}) },
+		dead:       newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
+		log:        slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
+	}
+}
+
+// hitsOf is the message of the hits of some lines of a node.
+func hitsOf(t testing.TB, seq uint64, second int, texts ...string) stream.Message {
+	t.Helper()
+	p := program(t, "memory")
+	var e hitsEncoder
+	require.NoError(t, e.reset("logs/n1"))
+	for i, text := range texts {
+		r := line("n1", second+i, text)
+		h := matcher.Hit{Signature: p.Signatures()[0].Digest, Key: []byte("node=n1\x1f"), Source: "logs/n1", Record: r}
+		switch text {
+		case "memory is getting low":
+			h.On = 1
+		case "memory is nearly gone":
+			h.On = 2
+		default:
+			h.On = 1 << matcher.RoleIncident
+		}
+		require.NoError(t, e.add(&h))
+	}
+	return stream.Message{Seq: seq, Data: e.take()}
+}
+
+// follow runs an owner over messages.
+func follow(t testing.TB, o *owner, messages ...stream.Message) (acked uint64) {
+	t.Helper()
+	require.NoError(t, o.restore(context.Background()))
+	in, a := make(chan stream.Message, len(messages)), &acks{}
+	for _, m := range messages {
+		in <- m
+	}
+	close(in)
+	require.NoError(t, o.run(context.Background(), context.Background(), in, a.ack))
+	return a.get()
+}
+
+// told gives "state-revision" of what was published.
+func told(t testing.TB, out *sent) (list []string) {
+	t.Helper()
+	for _, m := range out.take() {
+		w, err := DecodeWarning(m.data)
+		require.NoError(t, err)
+		require.Equal(t, WarningID(w.Warning.ID, w.Warning.Revision), m.id)
+		list = append(list, string(w.Warning.State))
+	}
+	return list
+}
+
+func TestOwnerCommitsBeforeItTellsAndAcknowledges(t *testing.T) {
+	s, out := memoryStore(t), &sent{}
+	o := testOwner(t, s, out, pastOf{last: 9})
+	require.EqualValues(t, 9, follow(t, o, hitsOf(t, 4, 1, "memory is getting low"), hitsOf(t, 9, 2, "memory is nearly gone", "killed")))
+	require.Equal(t, []string{"forming", "imminent", "incident"}, told(t, out))
+	at, err := s.Position(0)
+	require.NoError(t, err)
+	require.EqualValues(t, 9, at)
+	require.NoError(t, s.Outbox(0, func(p store.Pending) error { t.Errorf("left in the outbox: %s", p.ID); return nil }))
+
+	// What comes again is acknowledged and does nothing.
+	o = testOwner(t, s, out, pastOf{last: 9})
+	require.EqualValues(t, 9, follow(t, o, hitsOf(t, 4, 1, "memory is getting low"), hitsOf(t, 9, 2, "killed")))
+	require.Empty(t, told(t, out))
+	require.EqualValues(t, 2, o.metrics.repeats.Value())
+	require.Equal(t, map[matcher.State]int{matcher.InIncident: 1}, o.state.Load().Open, "the state was restored")
+}
+
+func TestOwnerTellsAfterARestartWhatItHadNot(t *testing.T) {
+	s, out := memoryStore(t), &sent{hold: make(chan struct{})}
+	o := testOwner(t, s, out, pastOf{last: 4})
+	require.NoError(t, o.restore(t.Context()))
+	ctx, kill := context.WithCancel(t.Context())
+	in, a, done := make(chan stream.Message), &acks{}, make(chan error)
+	go func() { done <- o.run(ctx, ctx, in, a.ack) }()
+	in <- hitsOf(t, 4, 1, "memory is getting low")
+	require.Eventually(t, func() bool { at, err := s.Position(0); return err == nil && at == 4 }, 5*time.Second, time.Millisecond)
+	kill() // committed, sent, and not known to be stored
+	require.Error(t, <-done)
+	require.Zero(t, a.get())
+	first := out.take()
+	require.Len(t, first, 1)
+
+	out = &sent{}
+	o = testOwner(t, s, out, pastOf{last: 4})
+	require.EqualValues(t, 4, follow(t, o, hitsOf(t, 4, 1, "memory is getting low")))
+	again := out.take()
+	require.Equal(t, first, again, "the same revision under the same id")
+
+	out = &sent{}
+	follow(t, testOwner(t, s, out, pastOf{last: 4}))
+	require.Empty(t, out.take())
+}
+
+func TestOwnerStandsStillWhileTheStoreRefuses(t *testing.T) {
+	out := &sent{}
+	s := &refusing{Store: memoryStore(t), times: 2, with: store.ErrDiskFull}
+	o := testOwner(t, s, out, pastOf{last: 4})
+	m := hitsOf(t, 4, 1, "memory is getting low")
+	require.EqualValues(t, 4, follow(t, o, m))
+	require.Equal(t, []string{"forming"}, told(t, out))
+	require.EqualValues(t, 2, o.metrics.commitErrors.Value())
+
+	s.times, s.with = 1, store.ErrCorrupt
+	o = testOwner(t, s, out, pastOf{last: 5})
+	require.NoError(t, o.restore(t.Context()))
+	in := make(chan stream.Message, 1)
+	in <- hitsOf(t, 5, 2, "memory is nearly gone")
+	close(in)
+	require.ErrorIs(t, o.run(t.Context(), t.Context(), in, (&acks{}).ack), store.ErrCorrupt)
+	require.Empty(t, out.take(), "nothing is told that is not written")
+}
+
+func TestOwnerPassesOverWhatIsNoHits(t *testing.T) {
+	s, out := memoryStore(t), &sent{}
+	o := testOwner(t, s, out, pastOf{last: 6})
+	require.EqualValues(t, 6, follow(t, o, stream.Message{Seq: 5, Data: []byte("junk")}, hitsOf(t, 6, 1, "memory is getting low")))
+	require.Equal(t, []string{"forming"}, told(t, out))
+	require.EqualValues(t, 1, o.metrics.badHits.Value())
+	require.Equal(t, "HITS", o.dead.last()[0].Stream)
+}
+
+func TestOneDamagedProgressDoesNotTakeThePartitionWithIt(t *testing.T) {
+	s, out := memoryStore(t), &sent{}
+	follow(t, testOwner(t, s, out, pastOf{last: 4}), hitsOf(t, 4, 1, "memory is getting low"))
+	_, err := s.Commit(0, store.Commit{Position: 4, Progress: []store.Entry{{Key: []byte("junk"), Value: []byte("junk")}}})
+	require.NoError(t, err)
+
+	o := testOwner(t, s, out, pastOf{last: 5})
+	follow(t, o, hitsOf(t, 5, 2, "memory is nearly gone"))
+	require.Equal(t, []string{"forming", "imminent"}, told(t, out))
+	require.EqualValues(t, 1, o.metrics.lostProgress.Value())
+}
+
+func TestAStreamThatLostItsEndIsFollowedOn(t *testing.T) {
+	s, out := memoryStore(t), &sent{}
+	follow(t, testOwner(t, s, out, pastOf{last: 900}), hitsOf(t, 900, 1, "memory is getting low"))
+
+	o := testOwner(t, s, out, pastOf{last: 5})
+	require.EqualValues(t, 6, follow(t, o, hitsOf(t, 6, 2, "memory is nearly gone")))
+	require.Equal(t, []string{"forming", "imminent"}, told(t, out))
+	require.EqualValues(t, 1, o.metrics.streamResets.Value())
+}
+
+func TestWhatAnEarlierOwnerToldIsNotToldAgain(t *testing.T) {
+	out := &sent{}
+	a, b := hitsOf(t, 4, 1, "memory is getting low"), hitsOf(t, 5, 2, "memory is nearly gone")
+	follow(t, testOwner(t, memoryStore(t), out, pastOf{last: 5}), a, b)
+	all := out.take()
+	require.Len(t, all, 2)
+	w, err := DecodeWarning(all[0].data)
+	require.NoError(t, err)
+
+	a.Redelivered, b.Redelivered = true, true // a new owner reads them again
+	s := memoryStore(t)
+	follow(t, testOwner(t, s, out, pastOf{last: 5, told: map[string]uint32{w.Warning.ID: w.Warning.Revision}}), a, b)
+	require.Equal(t, []string{"imminent"}, told(t, out), "the first revision is in the stream, the second was not told yet")
+}
+
+func TestOwnerReportsWhatCannotBePublished(t *testing.T) {
+	s, out := memoryStore(t), &sent{fail: errors.New("the message is too large")}
+	o := testOwner(t, s, out, pastOf{last: 4})
+	require.EqualValues(t, 4, follow(t, o, hitsOf(t, 4, 1, "memory is getting low")))
+	require.EqualValues(t, 1, o.metrics.lostWarnings.Value())
+	left := 0
+	require.NoError(t, s.Outbox(0, func(store.Pending) error { left++; return nil }))
+	require.Equal(t, 1, left, "a later start tries again")
+}
