@@ -119,6 +119,13 @@ type run struct {
 	on     bool
 }
 
+// divisor is the newest value of a limit series.
+type divisor struct {
+	series string
+	attrs  record.Attrs
+	point
+}
+
 type candidate struct {
 	stage    int
 	complete int64
@@ -142,7 +149,7 @@ type oracle struct {
 	stamps   [][]int64
 	holds    []*hold
 	series   map[string]*run
-	limits   map[int]float64
+	limits   map[int][]divisor // the newest of each series, the newest of all last
 
 	open      bool
 	now       *outcome
@@ -157,7 +164,7 @@ type oracle struct {
 
 // fold returns every episode, told or not, of the observations up to the horizon and promptly after it.
 func fold(sig *signatures.Signature, key []record.Attr, seen []observation, lives []life, horizon int64) []*outcome {
-	o := &oracle{sig: sig, key: key, lives: lives, series: map[string]*run{}, limits: map[int]float64{}, unsettled: map[string]bool{}}
+	o := &oracle{sig: sig, key: key, lives: lives, series: map[string]*run{}, limits: map[int][]divisor{}, unsettled: map[string]bool{}}
 	o.expire = int64(sig.Expire)
 	if o.expire == 0 {
 		o.expire = int64(signatures.DefaultExpire)
@@ -245,7 +252,9 @@ func (o *oracle) hit(h observation) {
 	var on, contributes uint64 // the rungs whose condition is on, and those to which the record contributes now
 	for role := matcher.RoleLimit; role < matcher.RoleLimit+matcher.MaxLimits; role++ {
 		if has(h.on, role) {
-			o.limits[role] = h.record.Value
+			id := labels(h.record)
+			others := slices.DeleteFunc(o.limits[role], func(d divisor) bool { return d.series == id })
+			o.limits[role] = append(others, divisor{id, h.record.Attrs, point{t, h.record.Value}})
 		}
 	}
 	for _, role := range o.rungRoles() {
@@ -559,15 +568,18 @@ func (o *oracle) sample(role int, h observation) (on, contributes bool) {
 		o.series[id] = s
 	}
 	t, v := h.record.Time, h.record.Value
+	if n := len(s.points); n > 0 && t-s.points[n-1].time > max(int64(c.For), 300*second) {
+		s.on = false // the run has a gap
+	}
 	s.points = append(s.points, point{t, v})
 	known := true
 	if c.Rate > 0 {
 		v, known = rate(s.points, t-int64(c.Rate))
 	}
 	if c.Of != nil {
-		divisor, is := o.limits[limit]
-		known = known && is && divisor > 0
-		v /= divisor
+		share, is := o.divisor(limit, h.record, t)
+		known = known && is
+		v /= share
 	}
 	on = known && naivePasses(c, v)
 	if !on {
@@ -578,6 +590,27 @@ func (o *oracle) sample(role int, h observation) (on, contributes bool) {
 		s.on, s.since = true, t
 	}
 	return true, t >= s.since+int64(c.For)
+}
+
+// labels tells a series from others of its metric.
+func labels(r *record.Record) string { return fmt.Sprint(r.Attrs.With(record.MetricName, "")) }
+
+// divisor is the limit whose labels differ from the sample's least, of equals the newest; one that was not heard for a day is
+// none.
+func (o *oracle) divisor(role int, r *record.Record, t int64) (float64, bool) {
+	fewest, value := math.MaxInt, 0.0
+	for _, d := range o.limits[role] {
+		differ := 0
+		for _, a := range d.attrs {
+			if v, has := r.Attrs.Get(a.Key); has && a.Key != record.MetricName && v != a.Value {
+				differ++
+			}
+		}
+		if differ <= fewest && t-d.time <= 24*3600*second {
+			fewest, value = differ, d.value
+		}
+	}
+	return value, value > 0
 }
 
 // rate is the increase a second since the first point that is not before from.
