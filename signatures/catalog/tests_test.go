@@ -1,12 +1,15 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -81,10 +84,7 @@ func someTextIn(c *signatures.Condition, said string) (bool, []string) {
 		if c.Log != nil {
 			leaf(c.Log.Contains)
 		}
-		if c.Change != nil || c.Sample != nil {
-			// It has no text, and may be what the tests use.
-			met = met || len(c.Any) > 0
-		}
+		met = met || c.Change != nil || c.Sample != nil // it has no text, and may be what the tests use
 	}
 	walk(c)
 	return met || !some, texts
@@ -98,4 +98,47 @@ func nearMisses(s *signatures.Signature) []*signatures.Test {
 		}
 	}
 	return out
+}
+
+// Records of a test arrive in the order in which they stand; those that come too late for their time would be judged as late.
+func TestRecordsStandInTheOrderOfTheirTimes(t *testing.T) {
+	for _, s := range load(t) {
+		for i := range s.Tests {
+			records, err := s.Tests[i].Build(time.Unix(0, 0))
+			require.NoError(t, err)
+			inOrder := slices.IsSortedFunc(records, func(a, b record.Record) int { return cmp.Compare(a.Time, b.Time) })
+			require.True(t, inOrder, "%s: %s", s.ID, s.Tests[i].Name)
+		}
+	}
+}
+
+func TestSignaturesPassTheirOwnTests(t *testing.T) {
+	for _, s := range load(t) {
+		for i := range s.Tests {
+			t.Run(s.ID+"/"+s.Tests[i].Name, func(t *testing.T) {
+				require.Empty(t, matcher.RunTest(s, &s.Tests[i]))
+			})
+		}
+	}
+}
+
+// What is a near miss of one signature must not be another's false alarm. Some near misses are another failure, and that one is right.
+func TestNearMissesRaiseNoOtherSignature(t *testing.T) {
+	rightly := map[string]string{
+		"node-flapping: one reboot today and one tomorrow":                           "node-not-ready",
+		"nodes-lost-together: a rolling replacement of nodes, one every ten minutes": "node-not-ready",
+	}
+	all := load(t)
+	for _, of := range all {
+		for _, miss := range nearMisses(of) {
+			for _, s := range all {
+				name := of.ID + ": " + miss.Name
+				if rightly[name] == s.ID {
+					require.NotEmpty(t, matcher.RunTest(s, miss), "%s is said to raise %s", name, s.ID)
+					continue
+				}
+				require.Empty(t, matcher.RunTest(s, miss), "the near miss %q, seen by %s", name, s.ID)
+			}
+		}
+	}
 }
