@@ -21,12 +21,13 @@ type series struct {
 	trend  []sampled // the thinned points of a forecast
 }
 
-// limitSeries is the latest value of a series that others are a share of.
+// limitSeries is the newest value of a series that others are a share of.
 type limitSeries struct {
-	role  uint8
-	id    uint64
-	time  int64
-	value float64
+	role   uint8
+	id     uint64
+	labels []uint64
+	time   int64
+	value  float64
 }
 
 // sampled is one point of a series.
@@ -38,33 +39,46 @@ type sampled struct {
 // setLimits remembers the newest value of a limit.
 func (f *fold) setLimits(p *folder, roles uint64, h *kept) {
 	for role := range eachRole(roles) {
-		x := limitSeries{role, h.series, h.time, h.value}
-		// The newest comes last, for series that have no limit with their own labels.
+		x := limitSeries{role, h.series, h.labels, h.time, h.value}
 		f.limits = slices.DeleteFunc(f.limits, func(l limitSeries) bool { return l.role == role && l.id == h.series })
 		if len(f.limits) >= maxSeries {
 			f.limits = slices.Delete(f.limits, 0, 1)
 			f.lose(p)
 		}
-		f.limits = append(f.limits, x)
+		f.limits = append(f.limits, x) // the newest comes last
 	}
 }
 
-// limit returns the divisor for a series: the limit with the same labels, else the newest one.
-func (f *fold) limit(role int, id uint64, now int64) (float64, bool) {
+// limit returns the divisor for a sample: the limit whose labels differ from its own least, and of these the newest. Exporters
+// have labels of their own, so that equality would find none; but of several volumes each has to be measured by its own size.
+func (f *fold) limit(role int, h *kept) (float64, bool) {
 	var found *limitSeries
+	least := math.MaxInt
 	for i := range f.limits {
 		l := &f.limits[i]
-		if int(l.role) != role || after(l.time, limitLife) < now {
+		if int(l.role) != role || after(l.time, limitLife) < h.time {
 			continue
 		}
-		if found = l; l.id == id {
-			break
+		if n := differing(l.labels, h.labels); n <= least {
+			found, least = l, n
 		}
 	}
 	if found == nil || !(found.value > 0) {
 		return 0, false
 	}
 	return found.value, true
+}
+
+// differing counts the labels that both have with different values. A label is the hashes of its name and its value.
+func differing(a, b []uint64) (n int) {
+	for _, x := range a {
+		for _, y := range b {
+			if x>>32 == y>>32 && x != y {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // sample joins a point to its series and says which roles it makes on, and to which it contributes.
@@ -95,7 +109,7 @@ func (f *fold) sampleRole(p *folder, role uint8, h *kept) (on, gives bool) {
 	}
 	if known && c.Limit >= 0 {
 		var divisor float64
-		divisor, known = f.limit(c.Limit, h.series, h.time)
+		divisor, known = f.limit(c.Limit, h)
 		v /= divisor
 	}
 	on = known && within(v, c.Above, c.Below)

@@ -43,6 +43,7 @@ func (w *writer) fold(f *fold) {
 		w.byte(l.role)
 		w.fixed(l.id)
 		w.sampled(sampled{l.time, l.value})
+		list(w, l.labels, w.fixed)
 	})
 	list(w, f.stamps, func(s stamp) {
 		w.byte(s.guard)
@@ -83,10 +84,11 @@ func (r *reader) fold() fold {
 	f.series = items(r, 13, func() series {
 		return series{role: r.byte(), id: r.fixed(), last: r.int(), since: r.int(), points: items(r, 9, r.sampled), trend: items(r, 9, r.sampled)}
 	})
-	f.limits = items(r, 18, func() limitSeries {
+	f.limits = items(r, 19, func() limitSeries {
 		l := limitSeries{role: r.byte(), id: r.fixed()}
 		s := r.sampled()
 		l.time, l.value = s.time, s.value
+		l.labels = items(r, 8, r.fixed)
 		return l
 	})
 	f.stamps = items(r, 2, func() stamp { return stamp{guard: r.byte(), time: r.int()} })
@@ -219,6 +221,7 @@ func (w *writer) kept(k *kept) {
 	w.fixed(k.object)
 	w.fixed(k.path)
 	w.fixed(k.series)
+	list(w, k.labels, w.fixed)
 	w.values(k.values)
 	w.text(string(k.text))
 }
@@ -226,7 +229,7 @@ func (w *writer) kept(k *kept) {
 func (r *reader) kept() *kept {
 	return &kept{
 		time: r.int(), seq: r.uint(), id: r.fixed(), source: r.text(), on: r.uint(), off: r.uint(), weight: uint32(r.uint()),
-		sample: r.bool(), deleted: r.bool(), value: r.float(), object: r.fixed(), path: r.fixed(), series: r.fixed(), values: r.values(),
+		sample: r.bool(), deleted: r.bool(), value: r.float(), object: r.fixed(), path: r.fixed(), series: r.fixed(), labels: items(r, 8, r.fixed), values: r.values(),
 		text: evidence(r.text()),
 	}
 }

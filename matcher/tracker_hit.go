@@ -25,8 +25,9 @@ type kept struct {
 	deleted bool // the object is gone, whatever the path
 
 	value        float64
-	object, path uint64 // of a change
-	series       uint64 // of a sample: its labels, without the metric's name
+	object, path uint64   // of a change
+	series       uint64   // of a sample: its labels, without the metric's name
+	labels       []uint64 // of a sample that is a limit or has one
 	values       []distinctValue
 	text         evidence
 }
@@ -44,6 +45,9 @@ func (p *plan) newKept(h *Hit, source string) *kept {
 	}
 	if (h.On|h.Off)&p.sampled != 0 || h.On&p.limits != 0 {
 		k.series = seriesOf(r.Attrs)
+		if p.limits != 0 {
+			k.labels = labelsOf(r.Attrs)
+		}
 	}
 	if h.On&p.rungs == 0 {
 		return k
@@ -80,6 +84,17 @@ func seriesOf(a record.Attrs) uint64 {
 		}
 	}
 	return d.Sum64()
+}
+
+// labelsOf hashes each label of a series, its name into the upper half.
+func labelsOf(a record.Attrs) []uint64 {
+	list := make([]uint64, 0, len(a))
+	for i := range a {
+		if a[i].Key != record.MetricName {
+			list = append(list, xxhash.Sum64String(a[i].Key)<<32|xxhash.Sum64String(a[i].Value)>>32)
+		}
+	}
+	return list
 }
 
 // valueOf hashes the values of a `distinct`; a record that lacks one of them has no value.
