@@ -82,7 +82,7 @@ type dialer struct{ s *Stream }
 // Dial implements nats.CustomDialer.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
 	d.s.dials.Add(1)
-	return (&net.Dialer{Timeout: 5 * time.Second}).Dial(network, address)
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), network, address)
 }
 
 // access returns the settings that show who we are. Files are read here, so that a wrong path is told as such.

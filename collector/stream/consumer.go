@@ -148,12 +148,13 @@ func (c *Consumer) readAgain(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, enough) {
+	all := !errors.Is(err, enough)
+	if all && err != nil {
 		return err
 	}
 	c.waiting = append(c.waiting, got...)
-	if err != nil {
-		return nil // there is more
+	if !all {
+		return nil
 	}
 	if c.until = 0; c.behind != nil {
 		c.waiting, c.behind = append(c.waiting, *c.behind), nil

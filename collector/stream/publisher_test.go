@@ -178,11 +178,10 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
 			s, err := Open(b.Context(), Options{DataDir: b.TempDir(), Records: Retention{MaxBytes: 512 * mebibyte}})
 			require.NoError(b, err)
-			defer s.Close()
+			b.Cleanup(func() { require.NoError(b, s.Close()) })
 			require.NoError(b, s.EnsureStreams(b.Context()))
 			p, err := s.Publisher(PublisherConfig{})
 			require.NoError(b, err)
-			defer p.Close(b.Context())
 			payload := make([]byte, size)
 			b.SetBytes(int64(size))
 			for b.Loop() {
@@ -190,7 +189,7 @@ func BenchmarkPublish(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			require.NoError(b, p.Flush(b.Context()))
+			require.NoError(b, p.Close(b.Context()))
 		})
 	}
 }
