@@ -1,6 +1,8 @@
 package signatures_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -29,4 +31,19 @@ func TestWhatIsKnownIsNotParsedAgain(t *testing.T) {
 	require.True(t, ok)
 	_, ok = again.Get("second")
 	require.False(t, ok)
+}
+
+func TestManyWarningsAreNoError(t *testing.T) {
+	var src strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&src, "---\nid: s%d\ntitle: t\nseverity: low\nby: pod\nstages: [{name: a, when: {log: {contains: disk full}}}]\nclear: {quiet: 1h}\n", i)
+	}
+	got, problems := signatures.Parse("many.yaml", []byte(src.String()))
+	require.Len(t, got, 600)
+	require.NotEmpty(t, problems)
+	require.Empty(t, signatures.Errors(problems))
+
+	src.WriteString("---\nid: [\n")
+	_, problems = signatures.Parse("many.yaml", []byte(src.String()))
+	require.Len(t, signatures.Errors(problems), 1, "the error is not cut off behind the warnings")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,14 +44,35 @@ func Parse(file string, src []byte) ([]*Signature, []Problem) { return Options{}
 func (o Options) Parse(file string, src []byte) ([]*Signature, []Problem) {
 	p := &parser{opts: o, src: &source{file: file}}
 	p.file(src)
-	if len(p.problems) > maxProblems {
-		more := len(p.problems) - maxProblems
-		p.problems = append(sortProblems(p.problems)[:maxProblems], Problem{
-			File: file, Line: len(p.src.lines), Column: 1, Severity: LevelError,
-			Message: fmt.Sprintf("and %d more problems", more), Suggestion: "mend the ones above first",
-		})
-	}
+	p.cap()
 	return p.signatures, sortProblems(p.problems)
+}
+
+// cap keeps the first of very many problems, errors before warnings, and says how many more there are.
+func (p *parser) cap() {
+	more := len(p.problems) - maxProblems
+	if more <= 0 {
+		return
+	}
+	sorted := sortProblems(p.problems)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		switch {
+		case a.IsError() == b.IsError():
+			return 0
+		case a.IsError():
+			return -1
+		default:
+			return 1
+		}
+	})
+	level := LevelWarning
+	if sorted[maxProblems].IsError() {
+		level = LevelError
+	}
+	p.problems = append(sorted[:maxProblems:maxProblems], Problem{
+		File: p.src.file, Line: len(p.src.lines), Column: 1, Severity: level,
+		Message: fmt.Sprintf("and %d more problems", more), Suggestion: "mend the ones above first",
+	})
 }
 
 type parser struct {
