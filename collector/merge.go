@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -23,6 +24,7 @@ type merge struct {
 	paths   []string
 	cursors []*cursor
 	started bool
+	looking bool // only for the first time of a file: it is not counted as read
 	pending [][]byte // frames that are due before anything else
 	beat    int64    // the time of the last marks
 	lent    *cursor  // whose frame the caller has
@@ -120,35 +122,29 @@ func (m *merge) only(ctx context.Context) ([]byte, error) {
 	return frame, err
 }
 
-// start learns every file's first time.
+// start learns every file's first time. Files beyond the first few are closed again, and read anew when their time comes.
 func (m *merge) start(ctx context.Context) error {
 	m.started = true
 	for _, path := range m.paths {
 		c := &cursor{path: path}
+		m.looking = len(m.cursors) >= maxOpen
 		ok, err := m.open(ctx, c)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !ok {
+		case !ok:
+			if m.looking && c.src != nil {
+				m.files.report(c.src, true)
+			}
 			continue
-		}
-		m.cursors = append(m.cursors, c)
-		if len(m.cursors) > maxOpen {
+		case m.looking:
 			c.src.close()
-			m.files.report(c.src, false)
-			m.forget(c.src)
 			c.src, c.frame, c.batch = nil, nil, record.Batch{}
 		}
+		m.cursors = append(m.cursors, c)
 	}
+	m.looking = false
 	return nil
-}
-
-// forget takes back what was said of a source that will be read again from its beginning.
-func (m *merge) forget(s *source) {
-	m.files.read.Add(-s.reported)
-	m.files.mu.Lock()
-	defer m.files.mu.Unlock()
-	delete(m.files.open, s)
 }
 
 // open begins to read c's file, and reports whether there is anything in it.
@@ -158,7 +154,7 @@ func (m *merge) open(ctx context.Context, c *cursor) (bool, error) {
 		m.files.problem(err)
 		return false, nil
 	}
-	c.src = src
+	c.src, c.ended = src, false
 	return m.load(ctx, c)
 }
 
@@ -172,7 +168,9 @@ func (m *merge) load(ctx context.Context, c *cursor) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		m.files.report(c.src, frame == nil || c.src.done && len(c.src.batches.frames) == 0)
+		if !m.looking {
+			m.files.report(c.src, frame == nil || c.src.done && len(c.src.batches.frames) == 0)
+		}
 		if frame == nil {
 			return false, nil
 		}
@@ -236,8 +234,8 @@ func (m *merge) step(ctx context.Context, c *cursor, bound int64) ([]byte, error
 			if r.Time > bound {
 				break
 			}
-			if err := c.out.Add(&r); err != nil { // it came out of a frame of the same size
-				break
+			if err := c.out.Add(&r); err != nil { // never: it came out of a frame that is no larger
+				m.files.problem(fmt.Errorf("interleave %s: %w", c.path, err))
 			}
 			c.mark = max(c.mark, r.Time)
 		}

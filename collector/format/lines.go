@@ -59,13 +59,14 @@ func (l *lines) line(line []byte, offset uint64) {
 	if len(line) == 0 {
 		return
 	}
-	open := l.entry.open()
+	open, json := l.entry.open(), line[0] == '{'
 	if open && isBlank(line[0]) {
-		l.entry.join(line)
+		if !l.entry.join(line) {
+			l.begin(line, offset, 0, NoLevel)
+		}
 		return
 	}
 	ns, end, found := l.stamps.Read(line)
-	json := line[0] == '{'
 	if !found && open {
 		belongs, in := continues(line, l.entry.trace)
 		l.entry.trace = in
@@ -76,6 +77,12 @@ func (l *lines) line(line []byte, offset uint64) {
 			return
 		}
 	}
+	l.begin(line, offset, ns, l.level(line, end, found, json))
+	l.entry.json = json
+}
+
+// begin begins an entry, with the time of the one before when it has none.
+func (l *lines) begin(line []byte, offset uint64, ns int64, level Level) {
 	if ns == 0 {
 		l.in.Counts.Add(NoStamp, 1)
 		if ns = l.prev; ns == 0 {
@@ -84,8 +91,7 @@ func (l *lines) line(line []byte, offset uint64) {
 	} else {
 		l.prev = ns
 	}
-	l.entry.begin(line, offset, ns, l.sets.at(l.level(line, end, found, json)))
-	l.entry.json = json
+	l.entry.begin(line, offset, ns, l.sets.at(level))
 }
 
 func (l *lines) level(line []byte, end int, found, json bool) Level {

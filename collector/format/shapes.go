@@ -38,6 +38,7 @@ var shapes = [...]shape{
 	{name: "inside", inside: true, read: (*Stamps).inside},
 	{name: "epoch", first: isDigit, weak: true, read: (*Stamps).epochFirst},
 	{name: "word epoch", weak: true, read: (*Stamps).epochSecond},
+	{name: "[15:04:05]", first: func(c byte) bool { return c == '[' }, weak: true, read: func(s *Stamps, b []byte) (int64, int) { return s.timeOnly(b, 1) }},
 	{name: "15:04:05", first: isDigit, weak: true, read: func(s *Stamps, b []byte) (int64, int) { return s.timeOnly(b, 0) }},
 }
 
@@ -286,9 +287,6 @@ func (s *Stamps) bracketed(b []byte) (ns int64, end int) {
 	for range 4 { // at most four brackets stand before a stamp
 		if i < len(b) && b[i] == '[' {
 			if ns, end = s.leading(b, i+1); end > 0 {
-				return ns, end
-			}
-			if ns, end = s.timeOnly(b, i+1); end > 0 && !s.strong {
 				return ns, end
 			}
 			close := bytes.IndexByte(b[i:min(len(b), i+64)], ']')

@@ -12,10 +12,11 @@ import (
 // JSON and goes the way of JSON.
 type kubernetesYAML struct {
 	*kubernetes
-	lines splitter
-	doc   []byte
-	list  bool // inside the items of a list
-	huge  bool
+	lines  splitter
+	doc    []byte
+	list   bool // inside the items of a list
+	indent int  // of the list's items, -1 before the first
+	huge   bool // the document is too large, or of no use: it is not kept
 }
 
 func newKubernetesYAML(in Input, sample []byte) Parser {
@@ -38,10 +39,12 @@ func (y *kubernetesYAML) line(line []byte, _ uint64) {
 		y.end()
 		y.list = false
 	case bytes.HasPrefix(line, []byte("items:")):
-		y.doc, y.list = y.doc[:0], true // what stands before the items is of no use
-	case y.list && bytes.HasPrefix(line, []byte("- ")):
+		y.doc, y.list, y.indent = y.doc[:0], true, -1 // what stands before the items is of no use
+	case y.list && y.element(line):
 		y.end()
-		y.keep(append([]byte("  "), line[2:]...))
+		item := append([]byte(nil), line...)
+		item[y.indent] = ' '
+		y.keep(item)
 	case y.list && len(line) > 0 && line[0] != ' ': // the list's own kind and metadata
 		y.end()
 		y.list = false
@@ -49,6 +52,16 @@ func (y *kubernetesYAML) line(line []byte, _ uint64) {
 	default:
 		y.keep(line)
 	}
+}
+
+// element reports whether a line begins an item of the list. The first one says how far items are indented.
+func (y *kubernetesYAML) element(line []byte) bool {
+	n := len(line) - len(bytes.TrimLeft(line, " "))
+	if !bytes.HasPrefix(line[n:], []byte("- ")) || y.indent >= 0 && n != y.indent {
+		return false
+	}
+	y.indent = n
+	return true
 }
 
 func (y *kubernetesYAML) keep(line []byte) {
