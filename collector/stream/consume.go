@@ -29,10 +29,9 @@ type ConsumerConfig struct {
 	// for a single process.
 	Ordered bool
 	// After is the caller's own position, for Ordered: all messages with a greater sequence are given that the stream keeps,
-	// whatever other owners acknowledged, because the caller's state has not seen them.
+	// whatever other owners acknowledged, because the caller's state has not seen them. 0 is for callers who have no state, or
+	// none yet: what any owner acknowledged is not given again.
 	After uint64
-	// Stateless is for callers of Ordered who keep no position: what any owner acknowledged is not given again.
-	Stateless bool
 	// New begins at the end of the stream when the server has no position of this name yet, instead of at its beginning.
 	New bool
 	// AckWait is how long a message may stay unacknowledged before the server gives it again. Default 30 seconds.
@@ -97,9 +96,6 @@ func (s *Stream) Consume(ctx context.Context, c ConsumerConfig) (*Consumer, erro
 	if c.Pinned {
 		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{group}, c.PinnedTTL
 		options = append(options, jetstream.PullPriorityGroup(group))
-	}
-	if c.Stateless && (c.After > 0 || !c.Ordered) {
-		return fail(errors.New("stateless is for ordered consumers without a position"))
 	}
 	if c.After > 0 {
 		if last, err := s.LastSeq(ctx, c.Stream, ""); err != nil {

@@ -23,12 +23,12 @@ func consume(t *testing.T, s *Stream, change func(c *ConsumerConfig)) *Consumer 
 	return c
 }
 
-func owner(c *ConsumerConfig) { c.Pinned, c.Ordered, c.Stateless = true, true, true }
+func owner(c *ConsumerConfig) { c.Pinned, c.Ordered = true, true }
 
 func ownerAfter(seq uint64) func(c *ConsumerConfig) {
 	return func(c *ConsumerConfig) {
 		owner(c)
-		c.Stateless, c.After = false, seq
+		c.After = seq
 	}
 }
 
@@ -87,7 +87,6 @@ func TestConsumerGivesItsPartitionInOrder(t *testing.T) {
 func TestConsumerConfigIsChecked(t *testing.T) {
 	s := open(t, Options{})
 	for want, c := range map[string]ConsumerConfig{
-		"without a position":       {Stream: Records, Subject: RecordsSubject(0), Durable: "d", Stateless: true},
 		"are required":             {Stream: Records},
 		"use 2 seconds or more":    {Stream: Records, Subject: RecordsSubject(0), Durable: "d", PinnedTTL: time.Second},
 		"stream not found":         {Stream: "NONE", Subject: "x", Durable: "d"},
@@ -155,6 +154,23 @@ func TestOrderedBeginsAfterThePositionOfTheCaller(t *testing.T) {
 	require.NoError(t, c.Close(t.Context()))
 	c = consume(t, s, ownerAfter(190)) // and newer
 	requireNext(t, c, 190, 200)
+}
+
+func TestOrderedWithoutAPositionGivesNothingAcknowledgedAgain(t *testing.T) {
+	s := open(t, Options{})
+	p := publisher(t, s, PublisherConfig{})
+	publish(t, p, 0, 0, 20)
+	c := consume(t, s, owner)
+	require.NoError(t, c.AckThrough(requireNext(t, c, 0, 15)))
+	require.NoError(t, c.Close(t.Context()))
+	c = consume(t, s, owner)
+	requireNext(t, c, 15, 20)
+	require.NoError(t, c.AckThrough(20))
+	require.NoError(t, c.Close(t.Context()))
+	c = consume(t, s, owner)
+	requireNothing(t, c)
+	publish(t, p, 0, 20, 21)
+	requireNext(t, c, 20, 21)
 }
 
 func TestUnacknowledgedComesAgainButOrderedGivesItOnce(t *testing.T) {
