@@ -245,7 +245,8 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 			if !x.always[i] {
 				shapes[i].gate = 1 << i
 			}
-			out.tiers = append(out.tiers, shapes[i].build(windows))
+			shapes[i].build(windows)
+			out.tiers = append(out.tiers, shapes[i])
 		}
 	}
 	return out
@@ -276,7 +277,7 @@ func file(t *tier, windows map[uint64][]ref, text string, n uint32, rare *sketch
 }
 
 // build makes the tables of a tier.
-func (t tier) build(windows map[uint64][]ref) tier {
+func (t *tier) build(windows map[uint64][]ref) {
 	size := minBitmap
 	for size < maxBitmap && size < bitsPerWindow*len(windows) {
 		size *= 2
@@ -300,5 +301,4 @@ func (t tier) build(windows map[uint64][]ref) tier {
 		t.refs = append(t.refs, refs...)
 		t.slots[i] = slot{w, first, uint32(len(t.refs))}
 	}
-	return t
 }

@@ -21,17 +21,17 @@ type compiler struct {
 	regexes map[string]*regexp.Regexp
 }
 
-// errAt is a mistake at a path below a condition.
-type errAt struct {
+// refusalError is a mistake at a path below a condition.
+type refusalError struct {
 	path, mend string
 	err        error
 }
 
-func (e *errAt) Error() string { return e.err.Error() }
-func (e *errAt) Unwrap() error { return e.err }
+func (e *refusalError) Error() string { return e.err.Error() }
+func (e *refusalError) Unwrap() error { return e.err }
 
-func refuse(path, mend, format string, args ...any) *errAt {
-	return &errAt{path: path, mend: mend, err: fmt.Errorf(format, args...)}
+func refuse(path, mend, format string, args ...any) *refusalError {
+	return &refusalError{path: path, mend: mend, err: fmt.Errorf(format, args...)}
 }
 
 // parts is a leaf taken apart: base holds the tests that say which object or series is meant, rest those that
@@ -198,7 +198,8 @@ func (k *compiler) attrs(list []named) ([]expr, error) {
 
 func (k *compiler) event(c *signatures.EventCondition, path string) (parts, error) {
 	list := []named{
-		{record.EventType, c.Type, path + ".type"}, {record.EventReason, c.Reason, path + ".reason"},
+		{record.EventType, c.Type, path + ".type"},
+		{record.EventReason, c.Reason, path + ".reason"},
 		{record.EventSource, c.Source, path + ".source"},
 	}
 	if o := c.Object; o != nil {
@@ -215,7 +216,8 @@ func (k *compiler) event(c *signatures.EventCondition, path string) (parts, erro
 
 func (k *compiler) log(c *signatures.LogCondition, path string) (parts, error) {
 	tests, err := k.attrs([]named{
-		{record.Component, c.Component, path + ".component"}, {record.Container, c.Container, path + ".container"},
+		{record.Component, c.Component, path + ".component"},
+		{record.Container, c.Container, path + ".container"},
 		{record.SeverityText, c.Severity, path + ".severity"},
 	})
 	if err != nil {
@@ -407,8 +409,7 @@ func (k *compiler) regex(text, path string) (*regexp.Regexp, error) {
 
 // mistakeAt returns where below a condition an error lies, and how to mend it.
 func mistakeAt(err error, path string) (at, mend string) {
-	var e *errAt
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*refusalError](err); ok {
 		return e.path, e.mend
 	}
 	return path, ""

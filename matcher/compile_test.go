@@ -28,9 +28,11 @@ func TestCompileRefusesWhatNothingAnchors(t *testing.T) {
 		"an unknown name in CEL":           {signatures.Condition{CEL: `message == "x"`, Log: &signatures.LogCondition{Contains: signatures.Text{Any: []string{"abc"}}}}, "stages[0].when.cel", "message"},
 		"nothing":                          {signatures.Condition{}, "stages[0].when", "empty"},
 		"a series inside any": {signatures.Condition{Any: []signatures.Condition{
-			{Sample: &signatures.SampleCondition{Metric: "m", Rate: 5}}}}, "stages[0].when.any[0].sample", "history"},
+			{Sample: &signatures.SampleCondition{Metric: "m", Rate: 5}},
+		}}, "stages[0].when.any[0].sample", "history"},
 		"a hold inside all": {signatures.Condition{All: []signatures.Condition{
-			{Change: &signatures.ChangeCondition{Kind: is("Pod"), Path: "p", For: 5}}}}, "stages[0].when.all[0].change.for", "alone"},
+			{Change: &signatures.ChangeCondition{Kind: is("Pod"), Path: "p", For: 5}},
+		}}, "stages[0].when.all[0].change.for", "alone"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, problems := matcher.Compile([]*signatures.Signature{one("bad", c.when), one("good", logText("fine"))}, matcher.CompileOptions{})

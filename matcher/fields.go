@@ -37,36 +37,20 @@ func jsonField(b []byte, i int, name string, buf []byte) (value, buf2 []byte, fo
 	for {
 		head, rest, dotted := strings.Cut(name, ".")
 		var whole, step span
-		i = skipSpace(b, i+1)
-		for i < len(b) && b[i] == '"' {
-			key, end, ok := jsonString(b, i)
+		for i++; ; i++ { // over the members; b[i] is the brace or a comma
+			m, ok := jsonMember(b, i)
 			if !ok {
 				break
 			}
-			i = skipSpace(b, end)
-			if i >= len(b) || b[i] != ':' {
+			if keyIs(m.key, name, &buf) {
+				whole = m.value
+			}
+			if dotted && keyIs(m.key, head, &buf) {
+				step = span{m.value.start, m.end}
+			}
+			if i = skipSpace(b, m.end); i >= len(b) || b[i] != ',' {
 				break
 			}
-			i = skipSpace(b, i+1)
-			end, complete := skipValue(b, i)
-			isWhole, isStep := keyIs(key, name, &buf), dotted && keyIs(key, head, &buf)
-			if isWhole {
-				whole = span{}
-				if complete {
-					whole = span{i, end}
-				}
-			}
-			if isStep {
-				step = span{i, end}
-			}
-			if !complete {
-				break
-			}
-			i = skipSpace(b, end)
-			if i >= len(b) || b[i] != ',' {
-				break
-			}
-			i = skipSpace(b, i+1)
 		}
 		if whole.end > 0 {
 			return jsonValue(b[whole.start:whole.end], buf)
@@ -76,6 +60,34 @@ func jsonField(b []byte, i int, name string, buf []byte) (value, buf2 []byte, fo
 		}
 		b, i, name = b[:step.end], step.start, rest
 	}
+}
+
+// member is one key of an object and its value.
+type member struct {
+	key   []byte // the inside of its quotes, as it is written
+	value span   // without an end when that was cut off
+	end   int    // where the value ends, or the line
+}
+
+// jsonMember reads the member that begins at or after b[i].
+func jsonMember(b []byte, i int) (m member, ok bool) {
+	if i = skipSpace(b, i); i >= len(b) || b[i] != '"' {
+		return m, false
+	}
+	if m.key, i, ok = jsonString(b, i); !ok {
+		return m, false
+	}
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return m, false
+	}
+	i = skipSpace(b, i+1)
+	var complete bool
+	if m.end, complete = skipValue(b, i); complete {
+		m.value = span{i, m.end}
+	} else {
+		m.value.start = i
+	}
+	return m, true
 }
 
 func jsonValue(v, buf []byte) (value, buf2 []byte, found bool) {

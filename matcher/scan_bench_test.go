@@ -106,10 +106,10 @@ func (w *workload) line() string {
 }
 
 // batches returns about size bytes of lines in batches of a quarter of a megabyte, as collectors send them, and the text.
-func (w *workload) batches(b testing.TB, size int) (list []*record.Batch, text int) {
-	b.Helper()
+func (w *workload) batches(tb testing.TB, size int) (list []*record.Batch, text int) {
+	tb.Helper()
 	var builder record.Builder
-	require.NoError(b, builder.Reset(record.Header{Source: "logs/n1", Kinds: 1 << record.Log}))
+	require.NoError(tb, builder.Reset(record.Header{Source: "logs/n1", Kinds: 1 << record.Log}))
 	attrs := record.NewAttrs(map[string]string{record.FilePath: "/var/log/app.log", record.Node: "n1", record.Component: "app"})
 	for text < size {
 		for builder.Len() == 0 || builder.Size() < 256<<10 {
@@ -118,10 +118,10 @@ func (w *workload) batches(b testing.TB, size int) (list []*record.Batch, text i
 				l = "at 09:26: " + w.hit[w.IntN(len(w.hit))] + " and so on"
 			}
 			text += len(l) + 1
-			require.NoError(b, builder.Add(&record.Record{Kind: record.Log, Time: int64(text), ID: w.Uint64(), Attrs: attrs, Text: []byte(l)}))
+			require.NoError(tb, builder.Add(&record.Record{Kind: record.Log, Time: int64(text), ID: w.Uint64(), Attrs: attrs, Text: []byte(l)}))
 		}
 		var batch record.Batch
-		require.NoError(b, batch.Decode(builder.AppendTo(nil)))
+		require.NoError(tb, batch.Decode(builder.AppendTo(nil)))
 		list = append(list, &batch)
 	}
 	return list, text

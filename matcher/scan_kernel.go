@@ -33,17 +33,18 @@ type lane struct {
 	shift        uint
 }
 
-func (w *lane) load(p int) uint64 {
-	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(w.text, p))[:]) | foldMask
+func (l *lane) load(p int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(l.text, p))[:]) | foldMask
 }
 
 // has returns a word whose lowest bit says whether the window is in the bitmap.
-func (w *lane) has(folded uint64) uint64 {
-	h := folded * mulHash >> w.shift
-	return *(*uint64)(unsafe.Add(w.bitmap, h>>6<<3)) >> (h & 63)
+func (l *lane) has(folded uint64) uint64 {
+	h := folded * mulHash >> l.shift
+	return *(*uint64)(unsafe.Add(l.bitmap, h>>6<<3)) >> (h & 63)
 }
 
-func (w lane) scan8(dst []uint32, from, to int) []uint32 {
+func (l *lane) scan8(dst []uint32, from, to int) []uint32 {
+	w := *l // a copy of its own stays in registers
 	p := from
 	for ; p+28 < to; p += 32 {
 		b0, b1, b2, b3 := w.has(w.load(p)), w.has(w.load(p+4)), w.has(w.load(p+8)), w.has(w.load(p+12))
@@ -56,7 +57,8 @@ func (w lane) scan8(dst []uint32, from, to int) []uint32 {
 }
 
 // scan4 takes two windows of four bytes from each load.
-func (w lane) scan4(dst []uint32, from, to int) []uint32 {
+func (l *lane) scan4(dst []uint32, from, to int) []uint32 {
+	w := *l // a copy of its own stays in registers
 	const low = 1<<32 - 1
 	p := from
 	for ; p+28 < to; p += 32 {
@@ -71,7 +73,8 @@ func (w lane) scan4(dst []uint32, from, to int) []uint32 {
 }
 
 // scan2 takes three windows of two or three bytes from each load.
-func (w lane) scan2(dst []uint32, from, to int) []uint32 {
+func (l *lane) scan2(dst []uint32, from, to int) []uint32 {
+	w := *l // a copy of its own stays in registers
 	p, mask := from, w.mask
 	for ; p+10 < to; p += 12 {
 		x0, x1 := w.load(p), w.load(p+6)
@@ -84,7 +87,8 @@ func (w lane) scan2(dst []uint32, from, to int) []uint32 {
 	return w.rest(dst, p, to, 2)
 }
 
-func (w lane) scan1(dst []uint32, from, to int) []uint32 {
+func (l *lane) scan1(dst []uint32, from, to int) []uint32 {
+	w := *l // a copy of its own stays in registers
 	p, mask := from, w.mask
 	for ; p+5 < to; p += 6 {
 		x := w.load(p)
@@ -97,9 +101,9 @@ func (w lane) scan1(dst []uint32, from, to int) []uint32 {
 	return w.rest(dst, p, to, 1)
 }
 
-func (w *lane) rest(dst []uint32, p, to, stride int) []uint32 {
+func (l *lane) rest(dst []uint32, p, to, stride int) []uint32 {
 	for ; p < to; p += stride {
-		dst = appendSet(dst, p, stride, w.has(w.load(p)&w.mask)&1)
+		dst = appendSet(dst, p, stride, l.has(l.load(p)&l.mask)&1)
 	}
 	return dst
 }

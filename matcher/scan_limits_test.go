@@ -18,15 +18,20 @@ func TestScanAllocatesNothing(t *testing.T) {
 	p := fuzzPool(t)
 	quiet := make([]record.Record, 0, 200)
 	for i := range cap(quiet) {
-		quiet = append(quiet, line(fmt.Sprintf("Q%d: nothing to see here: %d again", i%10, i), record.Component, []string{"etcd", "other"}[i%2], record.Namespace, fmt.Sprint("ns", i%7)))
+		quiet = append(quiet, line(fmt.Sprintf("Q%d: nothing to see here: %d again", i%10, i), record.Component, []string{"kubelet", "other"}[i%2], record.Namespace, fmt.Sprint("ns", i%7)))
 	}
 	b := batchOf(t, quiet)
 	s := matcher.NewScratch(p)
 	require.Empty(t, p.Scan(b, s))
 	require.Zero(t, testing.AllocsPerRun(100, func() { p.Scan(b, s) }), "a batch without hits")
 
-	loud := batch(t, line("Failed to connect to the peer, oops: code=503"), line("took 12ms", record.Component, "etcd"), line(`{"took":"2s"}`))
-	require.NotEmpty(t, p.Scan(loud, s))
+	// Package regexp keeps its memory in a pool, from which the race detector takes some away: so there are none here.
+	took := logText("took")
+	limit := 1.0
+	took.Log.Fields = []signatures.LogField{{Name: "took", Above: &limit}}
+	p = mustCompile(t, one("a", logText("failed to connect")), one("b", logText("oops", "err")), one("c", took))
+	loud := batch(t, line("failed to connect to the peer, oops: code=503"), line("took=12ms", record.Component, "etcd"), line(`{"took":"2s"}`))
+	require.Len(t, p.Scan(loud, s), 3)
 	require.Zero(t, testing.AllocsPerRun(100, func() { p.Scan(loud, s) }), "a batch with hits, once the scratch has grown")
 }
 

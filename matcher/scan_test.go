@@ -24,28 +24,28 @@ func logText(words ...string) signatures.Condition {
 	return signatures.Condition{Log: &signatures.LogCondition{Contains: signatures.Text{Any: words}}}
 }
 
-func mustCompile(t testing.TB, sigs ...*signatures.Signature) *matcher.Program {
-	t.Helper()
+func mustCompile(tb testing.TB, sigs ...*signatures.Signature) *matcher.Program {
+	tb.Helper()
 	p, problems := matcher.Compile(sigs, matcher.CompileOptions{})
-	require.Empty(t, problems)
-	require.Equal(t, len(sigs), p.Len())
+	require.Empty(tb, problems)
+	require.Equal(tb, len(sigs), p.Len())
 	return p
 }
 
-func batch(t testing.TB, records ...record.Record) *record.Batch {
-	t.Helper()
-	return batchOf(t, records)
+func batch(tb testing.TB, records ...record.Record) *record.Batch {
+	tb.Helper()
+	return batchOf(tb, records)
 }
 
-func batchOf(t testing.TB, records []record.Record) *record.Batch {
-	t.Helper()
+func batchOf(tb testing.TB, records []record.Record) *record.Batch {
+	tb.Helper()
 	var builder record.Builder
-	require.NoError(t, builder.Reset(record.Header{Source: "logs/n1", Kinds: 1<<record.Log | 1<<record.Event}))
+	require.NoError(tb, builder.Reset(record.Header{Source: "logs/n1", Kinds: 1<<record.Log | 1<<record.Event}))
 	for i := range records {
-		require.NoError(t, builder.Add(&records[i]))
+		require.NoError(tb, builder.Add(&records[i]))
 	}
 	var b record.Batch
-	require.NoError(t, b.Decode(builder.AppendTo(nil)))
+	require.NoError(tb, b.Decode(builder.AppendTo(nil)))
 	return &b
 }
 

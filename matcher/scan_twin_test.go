@@ -136,8 +136,8 @@ func TestScanAgreesWithTheSlowLoop(t *testing.T) {
 }
 
 // fuzzPool is a program with conditions of every tier.
-func fuzzPool(t testing.TB) *matcher.Program {
-	t.Helper()
+func fuzzPool(tb testing.TB) *matcher.Program {
+	tb.Helper()
 	var sigs []*signatures.Signature
 	add := func(c signatures.LogCondition) {
 		sigs = append(sigs, one(fmt.Sprintf("s%d", len(sigs)), signatures.Condition{Log: &c}))
@@ -154,7 +154,7 @@ func fuzzPool(t testing.TB) *matcher.Program {
 	}
 	limit := 1.5
 	add(signatures.LogCondition{Fields: []signatures.LogField{{Name: "took", Above: &limit}}})
-	return mustCompile(t, sigs...)
+	return mustCompile(tb, sigs...)
 }
 
 func FuzzScan(f *testing.F) {
