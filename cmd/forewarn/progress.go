@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/forewarn/forewarn/collector/format"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
 )
@@ -107,13 +108,12 @@ func (g *globals) notifier() notify.Notifier {
 }
 
 // lossText names what was lost while reading and tracking; "" when nothing was.
-func lossText(read map[string]uint64, seen *matcher.Stats) string {
-	all := maps.Clone(read)
-	if all == nil {
-		all = map[string]uint64{}
-	}
-	for name, n := range seen.Losses() {
-		all[name] += n
-	}
+func lossText(read *format.Counts, seen *matcher.Stats) string {
+	all := seen.Losses()
+	read.Each(func(c format.Count, n uint64) {
+		if c.Loss() || c == format.FutureStamp {
+			all[c.String()] += n
+		}
+	})
 	return strings.ReplaceAll(countsText(all), "_", " ")
 }

@@ -174,7 +174,7 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 		b.WriteString(" (" + countsText(s.raised) + ")")
 	}
 	b.WriteByte('\n')
-	if lost := lossText(read.Counted(), seen); lost != "" {
+	if lost := lossText(&read.Counts, seen); lost != "" {
 		b.WriteString("not everything was taken as it came: " + lost + "\n")
 	}
 	for _, p := range read.Problems {
