@@ -16,7 +16,8 @@ import (
 //   - the Mann-Kendall test (Kendall 1975, normal approximation with ties) says at the 5 % level that there is a trend, and
 //     Kendall's tau is at least 0.6, so that a saw-tooth has none;
 //   - no single step is more than half of the whole movement, so that a bursty writer has none;
-//   - the 80 % interval is bounded: both ends of Sen's interval of the slope point to the limit.
+//   - the 80 % interval is bounded: both ends of Sen's interval of the slope point to the limit;
+//   - the oldest point has not reached the limit, so that what goes away from it is not on its way there.
 //
 // The interval's ends are where the limit is met from the line's present value, moved by the 10 % and 90 % quantiles of the
 // residuals, with the slopes of Sen's 80 % interval.
@@ -75,12 +76,20 @@ func forecast(points []sampled, c *signatures.Forecast) (e estimate, met bool) {
 	level := median(rest)
 	near, far := quantile(rest, 0.1), quantile(rest, 0.9)
 	limit := c.Reaches
-	if slope < 0 { // mirror, so that the line always rises
+	mirrored := slope < 0
+	if mirrored { // so that the line always rises
 		slope, low, high = -slope, -high, -low
 		level, near, far, limit = -level, -far, -near, -limit
 	}
 	if low <= 0 {
 		return e, false // the far end of the interval is unbounded
+	}
+	begin := points[0].value
+	if mirrored {
+		begin = -begin
+	}
+	if begin >= limit {
+		return e, false // it goes away from the limit, or was past it all the time, which a threshold tells
 	}
 	e = estimate{limit: c.Reaches, value: last.value, now: last.time}
 	e.expected = eta(last.time, limit-level, slope)
