@@ -46,7 +46,7 @@ func (b *batcher) cut(ended bool) {
 	if b.builder.Len() == 0 && !ended {
 		return
 	}
-	if b.narrow && b.seen != 0 {
+	if b.narrow { // what was empty gives nothing, and its end hides nothing
 		b.builder.SetKinds(b.seen)
 	}
 	b.builder.SetMark(b.mark, ended)

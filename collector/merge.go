@@ -24,7 +24,7 @@ type merge struct {
 	paths   []string
 	cursors []*cursor
 	started bool
-	looking bool // only for the first time of a file: it is not counted as read
+	looking bool     // only for the first time of a file: it is not counted as read
 	pending [][]byte // frames that are due before anything else
 	beat    int64    // the time of the last marks
 	lent    *cursor  // whose frame the caller has

@@ -9,9 +9,10 @@ import (
 )
 
 // exposition reads what a Prometheus endpoint answers, in the text format or OpenMetrics. A sample without a time is of the
-// time of the scrape: when the input was written.
+// time of the scrape: the newest time that samples near the beginning have, else when the input was written.
 type exposition struct {
 	in     Input
+	scrape int64 // 0 when no sample has a time
 	split  splitter
 	labels []label
 	value  []byte
@@ -19,8 +20,14 @@ type exposition struct {
 
 type label struct{ name, value string }
 
-func newExposition(in Input, _ []byte) Parser {
+func newExposition(in Input, sample []byte) Parser {
 	e := &exposition{in: in}
+	each(sample, func(line []byte) bool {
+		if _, _, at, ok := e.sample(line); ok && (in.now() == 0 || at <= in.now()+day) {
+			e.scrape = max(e.scrape, at)
+		}
+		return true
+	})
 	e.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: e.line}
 	return e
 }
@@ -63,6 +70,9 @@ func (e *exposition) line(line []byte, offset uint64) {
 		return
 	}
 	if at == 0 {
+		at = e.scrape
+	}
+	if at < earliest {
 		at = e.in.written()
 	}
 	a := attrSet{}

@@ -86,8 +86,13 @@ func (k *kubernetes) object(value []byte, kind, api, verb string) {
 			k.addChange(c)
 		}
 	}
-	if k.seq == before {
+	switch {
+	case k.seq != before:
+	case known:
 		k.in.Counts.Add(RepeatedItem, 1)
+	default: // none of its fields is compared: that it is there is all there is to tell
+		c.path, c.from, c.to, c.at = "", "", "", at
+		k.addChange(c)
 	}
 }
 
@@ -148,8 +153,8 @@ func (k *kubernetes) addChange(c change) {
 		}
 	}
 	text := c.path + ": " + c.from + " -> " + c.to
-	if c.verb == "deleted" {
-		text = "deleted"
+	if c.path == "" {
+		text = c.verb
 	}
 	k.add(record.Record{
 		Kind: record.Change, Time: c.at, Text: []byte(text), Attrs: a.over(k.in.Attrs),
