@@ -112,7 +112,8 @@ func conditionText(c *signatures.Condition) string {
 	if err != nil {
 		return err.Error()
 	}
-	return strings.Trim(strings.Join(strings.Fields(string(b)), " "), "{}")
+	text := strings.Join(strings.Fields(string(b)), " ")
+	return strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}")
 }
 
 func flow(n *yaml.Node) {

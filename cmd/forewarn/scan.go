@@ -162,7 +162,7 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 		s.raised[string(state)]++
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d signatures looked at %s in %s of %s", s.program.Len(), plural(read.Records, "record"), bytesText(read.Read), formatsText(read.Formats))
+	fmt.Fprintf(&b, "%s looked at %s in %s of %s", plural(uint64(s.program.Len()), "signature"), plural(read.Records, "record"), bytesText(read.Read), formatsText(read.Formats))
 	if took > time.Second {
 		fmt.Fprintf(&b, " in %s (%s/s)", took.Round(100*time.Millisecond), bytesText(int64(float64(read.Read)/took.Seconds())))
 	}
