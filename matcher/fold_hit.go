@@ -28,11 +28,9 @@ func (f *fold) hit(p *folder, h *kept) {
 	}
 	if x := (h.on | h.off) & p.sampled; x != 0 {
 		on &^= x
-		if !h.late {
-			is, enough := f.sample(p, x, h)
-			on |= is
-			gives |= enough
-		}
+		is, enough := f.sample(p, x, h)
+		on |= is
+		gives |= enough
 	}
 	if gives != 0 { // 3 to 6
 		f.climb(p, &step{time: h.time, roles: gives, weight: h.weight, values: h.values, text: h.text})

@@ -15,16 +15,22 @@ import (
 	"github.com/forewarn/forewarn/signatures"
 )
 
-// The oracle is README.md once more, in plain Go: it is given every record of one signature and key and the whole lives of
+// The oracle is README.md once more, in plain Go: it is given every record of one signature and key and the whole history of
 // the sources, sorts, and folds from the beginning. Nothing is incremental, nothing is forgotten, nothing is bounded.
 
-// life is what became of a source: it gave everything up to mark, and no more after that if that is before the end of time.
+// life is what is known of a source: it gave everything up to mark.
 type life struct {
 	source string
 	kinds  uint8
 	scope  record.Attrs
 	mark   int64
 	ended  bool
+}
+
+// moment is what was known of the sources when the horizon came to be what it is.
+type moment struct {
+	horizon int64
+	lives   []life
 }
 
 const forever = math.MaxInt64
@@ -35,6 +41,7 @@ type observation struct {
 	on, off uint64
 	record  *record.Record
 	late    int // 0, or its place among those that came behind the horizon; record.Time is then the horizon of that moment
+	moment  int // when that was
 }
 
 // rungTime is a rung and when it was reached; outcome is one episode.
@@ -139,10 +146,11 @@ type postponed struct {
 
 // oracle folds one signature and key.
 type oracle struct {
-	sig    *signatures.Signature
-	key    []record.Attr
-	lives  []life
-	expire int64
+	sig     *signatures.Signature
+	key     []record.Attr
+	history []moment // never empty
+	moment  int      // when what is being folded was settled
+	expire  int64
 
 	stages   []ladder
 	incident *ladder
@@ -162,9 +170,10 @@ type oracle struct {
 	unsettled map[string]bool // sources that made a candidate unknown before the episode opened
 }
 
-// fold returns every episode, told or not, of the observations up to the horizon and promptly after it.
-func fold(sig *signatures.Signature, key []record.Attr, seen []observation, lives []life, horizon int64) []*outcome {
-	o := &oracle{sig: sig, key: key, lives: lives, series: map[string]*run{}, limits: map[int][]divisor{}, unsettled: map[string]bool{}}
+// fold returns every episode, told or not, of the observations up to the last horizon and promptly after it.
+func fold(sig *signatures.Signature, key []record.Attr, seen []observation, history []moment) []*outcome {
+	horizon := history[len(history)-1].horizon
+	o := &oracle{sig: sig, key: key, history: history, series: map[string]*run{}, limits: map[int][]divisor{}, unsettled: map[string]bool{}}
 	o.expire = int64(sig.Expire)
 	if o.expire == 0 {
 		o.expire = int64(signatures.DefaultExpire)
@@ -207,6 +216,7 @@ func fold(sig *signatures.Signature, key []record.Attr, seen []observation, live
 		}
 		if !taken[h.record.ID] {
 			taken[h.record.ID] = true
+			o.moment = max(o.moment, h.moment)
 			o.hit(h)
 		}
 	}
@@ -244,6 +254,9 @@ func has(roles uint64, role int) bool { return roles&(1<<role) != 0 }
 // hit folds one record, in the order in which README.md numbers the steps.
 func (o *oracle) hit(h observation) {
 	t := h.record.Time
+	if h.late > 0 && h.record.Kind == record.Sample {
+		return
+	}
 	for i := range o.stamps {
 		if has(h.on, matcher.RoleUnless+i) {
 			o.stamps[i] = append(o.stamps[i], t)
@@ -269,7 +282,7 @@ func (o *oracle) hit(h observation) {
 				o.endHold(role, h.record)
 			}
 		case when.Sample != nil:
-			if has(h.on|h.off, role) && h.late == 0 {
+			if has(h.on|h.off, role) {
 				is, enough := o.sample(role, h)
 				if is {
 					on |= 1 << role
@@ -753,7 +766,10 @@ func naiveKinds(c *signatures.Condition) (kinds uint8) {
 // sure is true when every source that could have said otherwise has passed the time, and there is one.
 func (o *oracle) sure(kinds uint8, t int64) bool {
 	some, every := false, true
-	for _, l := range o.lives {
+	for o.history[o.moment].horizon < t { // the sources as they were when it was decided
+		o.moment++
+	}
+	for _, l := range o.history[o.moment].lives {
 		if l.kinds&kinds == 0 || contradicts(l.scope, o.key) {
 			continue
 		}

@@ -1,7 +1,6 @@
 package matcher_test
 
 import (
-	"cmp"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -17,6 +16,7 @@ type plan struct {
 	partitions int
 	batch      int // arrivals between two commits
 	crashes    int // percent of the batches that are lost before their commit, and come again
+	late       int // percent of the records that may come too late
 	stop       int // percent of the arrivals after which it stops and people ask what they were told; 0 for all of them
 }
 
@@ -29,7 +29,7 @@ type shard struct {
 // ledger checks what every delivery of a warning must hold to, and keeps the last.
 type ledger map[string]matcher.Change
 
-func (l ledger) take(c matcher.Change) error {
+func (l ledger) take(c matcher.Change, late bool) error {
 	w := &c.Warning
 	before, known := l[w.ID]
 	switch {
@@ -45,7 +45,7 @@ func (l ledger) take(c matcher.Change) error {
 		return fmt.Errorf("warning %s is %s and closed %v", w.ID, w.State, w.Closed)
 	case known && before.Settled && w.Retracted:
 		return fmt.Errorf("warning %s is taken back after it was settled", w.ID)
-	case len(w.Incomplete) > 0:
+	case len(w.Incomplete) > 0 && !late:
 		return fmt.Errorf("warning %s is incomplete: %v", w.ID, w.Incomplete)
 	}
 	if known && before.Settled {
@@ -91,15 +91,15 @@ func warningText(w *matcher.Warning) string {
 	return o.String()
 }
 
-// runCase runs a case through trackers. known is what had arrived when it stopped.
-func runCase(c *foldCase, p plan) (told map[string][]string, known *foldCase, err error) {
+// runCase runs a case through trackers and returns what stands of what they told.
+func runCase(c *foldCase, p plan) (told map[string][]string, err error) {
 	program, problems := matcher.Compile(c.signatures, matcher.CompileOptions{})
 	if len(problems) > 0 {
-		return nil, nil, problems[0]
+		return nil, problems[0]
 	}
 	scanned, wrong := scanAll(program, c.records)
 	if wrong != "" {
-		return nil, nil, fmt.Errorf("scan: %s", wrong)
+		return nil, fmt.Errorf("scan: %s", wrong)
 	}
 	hits := map[uint64][]matcher.Hit{}
 	for _, h := range scanned {
@@ -110,13 +110,10 @@ func runCase(c *foldCase, p plan) (told map[string][]string, known *foldCase, er
 	for i := range shards {
 		shards[i].stored = map[string][]byte{}
 		if err := shards[i].restart(program, options); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	arrivals := c.arrivals(p.seed)
-	if p.stop > 0 {
-		arrivals = arrivals[:len(arrivals)*p.stop/100]
-	}
+	arrivals := c.arrivals(p)
 	d := newDice(p.seed)
 	book := ledger{}
 	for len(arrivals) > 0 {
@@ -129,10 +126,10 @@ func runCase(c *foldCase, p plan) (told map[string][]string, known *foldCase, er
 			shards[i].tracker.Advance()
 			if lost {
 				if err := shards[i].restart(program, options); err != nil {
-					return nil, nil, err
+					return nil, err
 				}
-			} else if err := shards[i].commit(book); err != nil {
-				return nil, nil, err
+			} else if err := shards[i].commit(book, p.late > 0); err != nil {
+				return nil, err
 			}
 		}
 		if lost {
@@ -140,7 +137,7 @@ func runCase(c *foldCase, p plan) (told map[string][]string, known *foldCase, er
 		}
 		arrivals = arrivals[len(batch):]
 	}
-	return book.told(), c.until(p), nil
+	return book.told(), nil
 }
 
 // restart makes a tracker of what was stored.
@@ -158,9 +155,9 @@ func (s *shard) restart(program *matcher.Program, options matcher.TrackerOptions
 }
 
 // commit stores what changed and delivers what is to be told.
-func (s *shard) commit(book ledger) error {
+func (s *shard) commit(book ledger, late bool) error {
 	for _, c := range s.tracker.Changes() {
-		if err := book.take(c); err != nil {
+		if err := book.take(c, late); err != nil {
 			return err
 		}
 	}
@@ -191,30 +188,4 @@ func apply(shards []shard, a *arrival, hits map[uint64][]matcher.Hit) {
 		clear(h.Key) // they are the scan's, which uses their memory again
 		clear(h.Record.Text)
 	}
-}
-
-// until is the case as it was known when the plan stopped.
-func (c *foldCase) until(p plan) *foldCase {
-	if p.stop == 0 {
-		return c
-	}
-	arrivals := c.arrivals(p.seed)
-	known := *c
-	known.records, known.sources = nil, nil
-	taken := map[uint64]bool{}
-	marks := map[string]matcher.Mark{}
-	for _, a := range arrivals[:len(arrivals)*p.stop/100] {
-		switch {
-		case a.record == nil:
-			marks[a.mark.Source] = a.mark
-		case !taken[a.record.record.ID]:
-			taken[a.record.record.ID] = true
-			known.records = append(known.records, *a.record)
-		}
-	}
-	for _, m := range marks {
-		known.sources = append(known.sources, life{source: m.Source, kinds: m.Kinds, scope: m.Scope, mark: m.Time, ended: m.Ended})
-	}
-	slices.SortFunc(known.sources, func(a, b life) int { return cmp.Compare(a.source, b.source) })
-	return &known
 }

@@ -168,16 +168,18 @@ func (t *Tracker) name(source string) string {
 
 // late folds a hit that comes too late to be sorted in as if it came now.
 func (t *Tracker) late(p *progress, k *kept) {
-	k.time, k.late = max(t.horizon, p.floor), true
-	mark := flawLate
+	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what late hits before it made due, whether or not Advance was called since
+		t.settle(p)
+	}
+	k.time = max(t.horizon, p.floor)
 	if k.sample {
-		mark = flawLateSample
 		t.stats.LateSamples++
+		p.settled.flawed(flawLateSample)
 	} else {
 		t.stats.Late++
+		p.settled.flawed(flawLate)
+		p.settled.hit(t.settler(p), k)
 	}
-	p.settled.flawed(mark)
-	p.settled.hit(t.settler(p), k)
 	p.refold()
 }
 

@@ -20,7 +20,6 @@ type kept struct {
 	source  string
 	on, off uint64
 	weight  uint32
-	late    bool
 	sample  bool
 	deleted bool // the object is gone, whatever the path
 
