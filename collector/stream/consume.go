@@ -32,6 +32,9 @@ type ConsumerConfig struct {
 	// whatever other owners acknowledged, because the caller's state has not seen them. 0 is for callers who have no state, or
 	// none yet: what any owner acknowledged is not given again.
 	After uint64
+	// Everything makes an After of 0 a position like any other: a caller whose state is still empty is given all that the stream
+	// keeps, whatever other owners acknowledged.
+	Everything bool
 	// New begins at the end of the stream when the server has no position of this name yet, instead of at its beginning.
 	New bool
 	// AckWait is how long a message may stay unacknowledged before the server gives it again. Default 30 seconds.

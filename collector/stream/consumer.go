@@ -43,7 +43,7 @@ func (c *Consumer) Next(ctx context.Context) (Message, error) {
 			c.given(m)
 			return m, nil
 		}
-		if !c.begun && c.c.Ordered && c.c.After > 0 {
+		if !c.begun && c.c.Ordered && c.c.positioned() {
 			if err := c.begin(ctx); err != nil {
 				return Message{}, fmt.Errorf("next message of %s: %w", c.c.Durable, err)
 			}
@@ -111,7 +111,7 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 	if m.Redelivered {
 		c.serial = 0
 	}
-	if !follows && c.c.After == 0 {
+	if !follows && !c.c.positioned() {
 		if err := c.skipAcked(ctx); err != nil {
 			c.serial = 0 // this message is a gap for the next one
 			return fmt.Errorf("ask how far other owners are: %w", err)
@@ -124,6 +124,9 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 	c.waiting = append(c.waiting, m)
 	return nil
 }
+
+// positioned reports whether the caller's position decides, and not the server's.
+func (c *ConsumerConfig) positioned() bool { return c.After > 0 || c.Everything }
 
 // skipAcked moves our position to the server's, which other owners may have moved on.
 func (c *Consumer) skipAcked(ctx context.Context) error {
