@@ -5,7 +5,7 @@ package catalog
 
 import "embed"
 
-// FS holds the signatures, as NAME.yaml where NAME is the signature's id. Read it with signatures.Load or signatures.Parse.
+// FS holds the signatures, as NAME.yaml where NAME is the signature's id. Read it with signatures.LoadFS.
 //
 //go:embed *.yaml
 var FS embed.FS
