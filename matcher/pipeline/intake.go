@@ -50,11 +50,11 @@ func (m *Matcher) intake(ctx, drain context.Context) error {
 	t := &taker{
 		partition: RecordPartition(IntakeSource, records), out: out, dead: m.dead, metrics: m.metrics, now: m.c.Now, delay: m.c.IntakeDelay,
 	}
-	return m.follow(ctx, drain, func() stream.ConsumerConfig {
+	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
 			Stream: stream.Intake, Subject: stream.IntakeSubject, Durable: "intake", Pinned: true, Ordered: true,
 			PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 8192, Prefetch: 1024,
-		}
+		}, nil
 	}, t.run)
 }
 

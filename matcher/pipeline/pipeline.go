@@ -219,8 +219,9 @@ func (m *Matcher) Run(ctx context.Context) error {
 	context.AfterFunc(ownersCtx, stopIntake) // an owner that cannot go on stops everything
 	scanners, scanCtx := errgroup.WithContext(intakeCtx)
 	records, hits := m.c.Stream.Partitions()
+	together := newPace(records, 64)
 	for p := range records {
-		scanners.Go(func() error { return m.scan(scanCtx, drain, p, hits) })
+		scanners.Go(func() error { return m.scan(scanCtx, drain, p, hits, together) })
 	}
 	if m.c.Intake {
 		scanners.Go(func() error { return m.intake(scanCtx, drain) })
@@ -238,7 +239,7 @@ func (m *Matcher) Run(ctx context.Context) error {
 }
 
 // scan scans one partition of RECORDS.
-func (m *Matcher) scan(ctx, drain context.Context, partition, hits int) error {
+func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together *pace) error {
 	out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
 	if err != nil {
 		return err
@@ -246,35 +247,40 @@ func (m *Matcher) scan(ctx, drain context.Context, partition, hits int) error {
 	defer out.Close(drain) //nolint:errcheck // what was not flushed is not acknowledged and comes again
 	s := &scanner{
 		partition: partition, hits: hits, program: m.program.Load, out: out, inputs: m.inputs, dead: m.dead, metrics: m.metrics,
-		log: m.c.Logger, markEvery: m.c.MarkEvery, windowMax: 64,
+		log: m.c.Logger, pace: together, markEvery: m.c.MarkEvery, windowMax: 64,
 	}
-	return m.follow(ctx, drain, func() stream.ConsumerConfig {
+	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
 			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: fmt.Sprintf("scan-%d", partition),
 			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 16,
-		}
+		}, nil
 	}, s.run)
 }
 
 // own follows one partition of HITS.
 func (m *Matcher) own(ctx, drain context.Context, o *owner) error {
-	return m.follow(ctx, drain, func() stream.ConsumerConfig {
+	return m.follow(ctx, drain, func(ctx context.Context) (stream.ConsumerConfig, error) {
+		at, err := o.sameStream(ctx, o.position)
+		o.position = at
 		return stream.ConsumerConfig{
 			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: fmt.Sprintf("track-%d", o.partition),
-			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 2 * m.c.CommitMessages, Prefetch: 64, After: o.position,
-		}
+			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 2 * m.c.CommitMessages, Prefetch: 64,
+			After: at, Everything: true, // a state that is empty is built from all that HITS keeps
+		}, err
 	}, o.run)
 }
 
 // follow gives what a consumer delivers to run until ctx ends. When the consumer fails it is opened again; run's state stays.
-func (m *Matcher) follow(ctx, drain context.Context, config func() stream.ConsumerConfig,
+func (m *Matcher) follow(ctx, drain context.Context, config func(context.Context) (stream.ConsumerConfig, error),
 	run func(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error,
 ) error {
 	wait := 100 * time.Millisecond
 	for {
 		began := time.Now()
-		c := config()
-		err := m.followOnce(ctx, drain, c, run)
+		c, err := config(ctx)
+		if err == nil {
+			err = m.followOnce(ctx, drain, c, run)
+		}
 		switch {
 		case ctx.Err() != nil && drain.Err() == nil && errors.Is(err, context.Canceled):
 			return nil // it was told to stop before it had begun
@@ -299,12 +305,6 @@ func (m *Matcher) follow(ctx, drain context.Context, config func() stream.Consum
 func (m *Matcher) followOnce(ctx, drain context.Context, config stream.ConsumerConfig,
 	run func(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error,
 ) (err error) {
-	if config.After == 0 {
-		// What is acknowledged needs no reading again. An owner of hits has its own position, which decides.
-		if config.After, err = m.acknowledged(ctx, config); err != nil {
-			return err
-		}
-	}
 	c, err := m.c.Stream.Consume(ctx, config)
 	if err != nil {
 		return err
@@ -341,25 +341,6 @@ func (m *Matcher) followOnce(ctx, drain context.Context, config stream.ConsumerC
 		err = closing
 	}
 	return err
-}
-
-// acknowledged returns up to where a consumer's messages are done.
-func (m *Matcher) acknowledged(ctx context.Context, config stream.ConsumerConfig) (uint64, error) {
-	if config.Stream == stream.Hits {
-		return 0, nil
-	}
-	all, err := m.c.Stream.Info(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, s := range all {
-		for _, c := range s.Consumers {
-			if s.Stream == config.Stream && c.Name == config.Durable {
-				return min(c.AckedSeq, s.LastSeq), nil
-			}
-		}
-	}
-	return 0, nil
 }
 
 func (m *Matcher) watch(name string, c *stream.Consumer) {

@@ -30,6 +30,7 @@ type scanner struct {
 	dead      *deadLetters
 	metrics   *metrics
 	log       *slog.Logger
+	pace      *pace
 	markEvery time.Duration
 	windowMax int // batches
 
@@ -45,6 +46,13 @@ type scanner struct {
 	digestOf *matcher.Program
 }
 
+// A scanner rests when no batch came for this long: longer than a server takes to give the next one of a backlog, and so
+// short that a partition with few batches does not hold back a busy one. Finding out who owns a partition takes longer.
+const (
+	restFirst = time.Second
+	restAfter = 20 * time.Millisecond
+)
+
 // run scans what comes from in until it is closed or ctx ends, then flushes what is under way with drain.
 func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error {
 	s.ack = ack
@@ -52,12 +60,16 @@ func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack 
 	if s.encoders == nil {
 		s.encoders, s.marks = make([]hitsEncoder, s.hits), map[string]matcher.Mark{}
 	}
-	timer := time.NewTimer(s.markEvery)
+	timer, resting := time.NewTimer(s.markEvery), time.NewTimer(restFirst)
 	defer timer.Stop()
+	defer resting.Stop()
+	defer s.pace.rest(s.partition)
 	for {
 		select {
 		case <-ctx.Done():
 			return s.flush(drain)
+		case <-resting.C:
+			s.pace.rest(s.partition)
 		case <-timer.C:
 			if err := s.flush(drain); err != nil {
 				return err
@@ -66,6 +78,10 @@ func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack 
 			if !ok {
 				return s.flush(drain)
 			}
+			if !s.pace.begin(ctx, s.partition, m.Seq) {
+				return s.flush(drain)
+			}
+			resting.Reset(restAfter)
 			if s.window == 0 {
 				timer.Reset(s.markEvery)
 			}

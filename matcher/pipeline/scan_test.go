@@ -102,7 +102,7 @@ func testScanner(t testing.TB, out publisher) *scanner {
 	p := program(t, "memory", "memory-too")
 	return &scanner{
 		partition: 1, hits: 3, program: func() *matcher.Program { return p }, out: out, inputs: newInputs(time.Now, time.Minute),
-		dead: newDeadLetters(memoryStore(t), log, time.Now), metrics: testMetrics(t), log: log, markEvery: 100 * time.Millisecond, windowMax: 4,
+		dead: newDeadLetters(memoryStore(t), log, time.Now), metrics: testMetrics(t), log: log, pace: newPace(2, 64), markEvery: 100 * time.Millisecond, windowMax: 4,
 	}
 }
 

@@ -1,0 +1,71 @@
+package pipeline
+
+import (
+	"context"
+	"math"
+	"sync"
+)
+
+// pace keeps the scanners of one process together while there is a backlog.
+//
+// RECORDS numbers the batches of all partitions in the order in which they were stored. If one partition were scanned far ahead of the
+// others (after an outage, or because it is small), its sources would seem to be hours ahead, and the others silent and
+// late. So no scanner takes a batch that is more than slack numbers ahead of one that another scanner still works on. A
+// scanner with nothing to do holds nobody back.
+type pace struct {
+	slack uint64
+
+	mu      sync.Mutex
+	at      []uint64      // by partition: the number under way, 0 before the first, idle when there is none
+	changed chan struct{} // closed when any of them moves
+}
+
+const idle = math.MaxUint64
+
+func newPace(partitions int, slack uint64) *pace {
+	return &pace{slack: slack, at: make([]uint64, partitions), changed: make(chan struct{})}
+}
+
+func (p *pace) set(partition int, number uint64) {
+	if p.at[partition] == number {
+		return
+	}
+	p.at[partition] = number
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// rest says that a partition has nothing to do.
+func (p *pace) rest(partition int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set(partition, idle)
+}
+
+// begin waits until it is the turn of a batch, and reports whether that came before ctx ended. The one with the lowest number never
+// waits.
+func (p *pace) begin(ctx context.Context, partition int, number uint64) bool {
+	p.mu.Lock()
+	p.set(partition, number)
+	for p.ahead(number) {
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
+	return true
+}
+
+func (p *pace) ahead(number uint64) bool {
+	for _, at := range p.at {
+		if number > p.slack && at < number-p.slack {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,42 @@
+package pipeline
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNoScannerRunsAheadOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(3, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		began := make(chan bool, 1)
+		begin := func(partition int, number uint64) { go func() { began <- p.begin(ctx, partition, number) }() }
+		waits := func() bool { synctest.Wait(); return len(began) == 0 }
+
+		begin(0, 10)
+		require.False(t, waits(), "inside of the slack")
+		<-began
+		begin(0, 11)
+		require.True(t, waits(), "the others have not begun")
+		p.rest(1)
+		require.True(t, waits())
+		p.rest(2)
+		require.False(t, waits(), "who has nothing to do holds nobody back")
+		require.True(t, <-began)
+
+		require.True(t, p.begin(ctx, 1, 12))
+		begin(0, 23)
+		require.True(t, waits())
+		require.True(t, p.begin(ctx, 1, 13), "the lowest never waits")
+		require.False(t, waits())
+		require.True(t, <-began)
+
+		begin(0, 99)
+		require.True(t, waits())
+		cancel()
+		require.False(t, <-began)
+	})
+}
