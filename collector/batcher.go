@@ -16,14 +16,22 @@ type batcher struct {
 	seen    uint8 // kinds of the records so far, as bits 1<<Kind
 	narrow  bool  // say that the source gives what it was seen to give, and nothing else
 	records uint64
-	frames  [][]byte // finished, oldest first
-	free    []byte   // memory of a frame that was given back
+	frames  [][]byte  // finished, oldest first
+	free    []byte    // memory of a frame that was given back
+	redact  *redactor // nil leaves secrets where they are
 }
 
 var _ format.Sink = (*batcher)(nil)
 
 // Add implements [format.Sink].
 func (b *batcher) Add(r *record.Record) {
+	if b.redact != nil {
+		text, n := b.redact.redact(r.Text)
+		if n > 0 {
+			b.counts.Add(format.RemovedSecret, n)
+			r.Text = text[:min(len(text), record.MaxText)]
+		}
+	}
 	err := b.builder.Add(r)
 	if errors.Is(err, record.ErrFull) {
 		b.cut(false)

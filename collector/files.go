@@ -220,11 +220,12 @@ func (f *Files) begin(ctx context.Context) {
 	}()
 }
 
-// Close ends what Next began and closes the files. It need not be called after Next returned an error, or after Run.
+// Close ends what Next began and closes the files. It need not be called after Next returned an error, or after Run. It returns
+// nil: what goes wrong while reading is in Stats.
 func (f *Files) Close() error {
 	if f.pull != nil {
 		f.pull()
-		<-f.failed
+		<-f.failed // the collector is over: it was told to be
 		f.failed <- io.EOF
 	}
 	if f.merge != nil {

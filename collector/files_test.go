@@ -98,7 +98,7 @@ func TestFilesAreInterleavedByTime(t *testing.T) {
 	f, err := Open(Options{Paths: []string{dir}, Now: present})
 	require.NoError(t, err)
 	records, last := drain(t, f)
-	require.Equal(t, 1000, len(records))
+	require.Len(t, records, 1000)
 	require.Len(t, last, 2)
 	for i := 1; i < len(records); i++ {
 		require.GreaterOrEqual(t, records[i].Time, records[i-1].Time-int64(time.Second))

@@ -54,7 +54,7 @@ func TestCompressedFilesAreUnpackedByContent(t *testing.T) {
 		f, err := Open(Options{Paths: []string{write(t, name, string(c.data))}, Now: present})
 		require.NoError(t, err)
 		records, _ := drain(t, f)
-		require.Equal(t, c.want, len(records), name)
+		require.Len(t, records, c.want, name)
 		require.Empty(t, f.Stats().Problems)
 	}
 }
@@ -163,8 +163,8 @@ func TestManyFilesAreInterleavedWithFewOpen(t *testing.T) {
 	f, err := Open(Options{Paths: []string{dir}, Now: present})
 	require.NoError(t, err)
 	records, last := drain(t, f)
-	require.Equal(t, 2*files, len(records))
-	require.Equal(t, files, len(last))
+	require.Len(t, texts(records), 2*files)
+	require.Len(t, last, files)
 	for i := 1; i < len(records); i++ {
 		require.GreaterOrEqual(t, records[i].Time, records[i-1].Time-1e9)
 	}

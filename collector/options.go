@@ -33,6 +33,8 @@ type Options struct {
 	Poll time.Duration
 	// Interleave is how far apart in time the records of files that are read together may be delivered in the wrong order: 1 s.
 	Interleave time.Duration
+	// KeepSecrets leaves passwords, tokens and keys in texts; without it they are replaced.
+	KeepSecrets bool
 	// Compress makes smaller frames; for networks.
 	Compress bool
 	// Limits bound the memory of each parser.

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ func (s *source) detect() {
 		return
 	}
 	s.begin(s.sample, 0)
-	s.parser.Write(s.sample)
+	s.parser.Write(bytes.TrimPrefix(s.sample, []byte("\xef\xbb\xbf")))
 	s.sample = nil
 }
 
@@ -99,6 +100,9 @@ func (s *source) begin(head []byte, offset uint64) {
 	s.family = format.Detect(head)
 	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
 	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live}
+	if !s.opts.KeepSecrets {
+		s.batches.redact = &redactor{}
+	}
 	s.batches.builder.Compress = s.opts.Compress
 	in := s.input
 	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches

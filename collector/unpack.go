@@ -3,6 +3,7 @@ package collector
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -19,7 +20,7 @@ const maxWindow = 64 << 20
 func unpack(r io.Reader) (plain io.Reader, free func(), err error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	head, err := br.Peek(4)
-	if err != nil && err != io.EOF { //nolint:errorlint // Peek returns the reader's own error
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	switch {

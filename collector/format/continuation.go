@@ -42,6 +42,7 @@ func continues(line []byte, in trace) (bool, trace) {
 		return true, in
 	}
 	switch in {
+	case noTrace:
 	case goTrace:
 		if isGoroutine(line) || beginsGoPanic(line) || bytes.HasPrefix(line, []byte("created by ")) ||
 			bytes.HasPrefix(line, []byte("[signal ")) || bytes.HasPrefix(line, []byte("exit status ")) ||

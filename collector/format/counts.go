@@ -22,6 +22,7 @@ const (
 	SkippedSample                // samples without a value (NaN)
 	RefusedRecord                // loss: records beyond the limits of a batch
 	BadInput                     // loss: compressed inputs that ended early or were damaged
+	RemovedSecret                // secrets that were taken out of texts
 	numCounts
 )
 
@@ -30,6 +31,7 @@ var countNames = [numCounts]string{
 	UnframedLine: "unframed_lines", LostPart: "lost_parts", NoStamp: "records_without_stamp", FutureStamp: "stamps_not_believed",
 	BadItem: "bad_items", LargeItem: "large_items", RepeatedItem: "repeated_items", ForgottenObject: "forgotten_objects",
 	Unsorted: "unsorted_pieces", SkippedSample: "skipped_samples", RefusedRecord: "refused_records", BadInput: "bad_inputs",
+	RemovedSecret: "removed_secrets",
 }
 
 // String returns the name under which it is shown.

@@ -55,7 +55,8 @@ func Detect(sample []byte) *Family {
 
 // Open returns a parser of the family. sample is the beginning of the input, which is written to the parser nonetheless.
 func (f *Family) Open(in Input, sample []byte) Parser {
-	return f.open(in.withDefaults(), sample)
+	in.withDefaults()
+	return f.open(in, sample)
 }
 
 // detectKubernetes reports whether the input is JSON of the API server's: a list, an object or a watch stream. JSON that goes

@@ -193,3 +193,35 @@ func TestIdentitiesWithinAnInputDiffer(t *testing.T) {
 		seen[r.ID] = true
 	}
 }
+
+func TestFamiliesAreToldByTheirBeginning(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":           "lines",
+		"\x00\x01":   "lines",
+		"plain text": "lines",
+		`{"level":"info","ts":1,"kind":"x","msg":"JSON lines"}` + "\n":                                   "lines",
+		`{"apiVersion":"v1","items":[{"kind":"Pod"`:                                                      "kubernetes json",
+		"{\n    \"apiVersion\": \"v1\",\n":                                                               "kubernetes json",
+		`{"kind":"PodList","apiVersion":"v1","metadata":{`:                                               "kubernetes json",
+		`{"type":"ADDED","object":{"kind":"Pod"`:                                                         "kubernetes json",
+		"\xef\xbb\xbf{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{}}":                           "kubernetes json",
+		`{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","stageTimestamp":"x"}` + "\n": "audit",
+		"apiVersion: v1\nitems:\n- kind: Pod\n":                                                          "kubernetes yaml",
+		"---\napiVersion: v1\nkind: Pod\n":                                                               "kubernetes yaml",
+		"LAST SEEN   TYPE     REASON   OBJECT   MESSAGE\n":                                               "kubectl events",
+		"2026-11-20T10:00:00.1Z stdout F x\n":                                                            "cri",
+		`{"log":"x\n","stream":"stdout","time":"2026-11-20T10:00:00Z"}` + "\n":                           "docker",
+		`{"log":"a JSON line with a field of that name","time":"2026-11-20T10:00:00Z"}` + "\n":           "lines",
+		`{"__REALTIME_TIMESTAMP":"1","MESSAGE":"x"}` + "\n":                                              "journald",
+		"Nov 20 10:00:00 host app[1]: x\n":                                                               "syslog",
+		"<34>1 2026-11-20T10:00:00Z host app - - - x\n":                                                  "syslog",
+		"2026-11-20T10:00:00Z INFO starting\n":                                                           "lines",
+		"Nov 20 10:00:00.123 INFO a line without host\n":                                                 "lines",
+		"# HELP a b\n# TYPE a counter\na 1\n":                                                            "exposition",
+		"up{job=\"x\"} 1\n":                                                                              "exposition",
+		"# a comment\nkey=value\n":                                                                       "lines",
+	} {
+		require.Equal(t, want, Detect([]byte(text)).Name, "%q", text)
+	}
+}

@@ -90,7 +90,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-func (in Input) withDefaults() Input {
+func (in *Input) withDefaults() {
 	in.Limits = in.Limits.withDefaults()
 	if in.Location == nil {
 		in.Location = time.UTC
@@ -101,7 +101,6 @@ func (in Input) withDefaults() Input {
 	if in.Written.IsZero() {
 		in.Written = in.Now
 	}
-	return in
 }
 
 // now returns the present in Unix nanoseconds, 0 when it is unknown.

@@ -97,52 +97,65 @@ func findLevel(line []byte, from int) Level {
 	end := min(len(line), from+levelWindow)
 	first := true
 	for i := from; i < end; i++ {
-		c := line[i]
-		if !isLetter(c) {
+		if !isLetter(line[i]) {
 			continue
 		}
-		start := i
-		upper := true
+		w := word{start: i, first: first, upper: true}
 		for i < len(line) && isLetter(line[i]) {
-			upper = upper && line[i] < 'a'
+			w.upper = w.upper && line[i] < 'a'
 			i++
 		}
-		n := i - start
-		after := byte(' ')
-		if i < len(line) {
-			after = line[i]
-		}
-		if after == '_' || after == '.' || isDigit(after) { // part of a longer name
-			for i < end && (line[i] == '_' || line[i] == '.' || isDigit(line[i]) || isLetter(line[i])) {
+		w.end, first = i, false
+		if i < len(line) && inName(line[i]) { // part of a longer name
+			for i < end && (inName(line[i]) || isLetter(line[i])) {
 				i++
 			}
-			first = false
 			continue
 		}
-		if after == '=' && isLevelKey(line[start:i]) {
-			v := i + 1
-			if v < len(line) && (line[v] == '"' || line[v] == '\'') {
-				v++
-			}
-			w := v
-			for w < len(line) && isLetter(line[w]) {
-				w++
-			}
-			return levelOf(line[v:w])
+		if i < len(line) && line[i] == '=' && isLevelKey(line[w.start:i]) {
+			return levelOf(value(line, i+1))
 		}
-		if n >= 3 {
-			before := byte(' ')
-			if start > 0 {
-				before = line[start-1]
-			}
-			boxed := before == '[' && after == ']' || before == '<' && after == '>' || before == '|'
-			if (upper && before != '-' && before != '/' || boxed || first && after == ':') && after != '=' && after != '-' && after != '/' {
-				if l := levelOf(line[start:i]); l != NoLevel {
-					return l
-				}
+		if w.end-w.start >= 3 && w.mayBeLevel(line) {
+			if l := levelOf(line[w.start:w.end]); l != NoLevel {
+				return l
 			}
 		}
-		first = false
 	}
 	return NoLevel
+}
+
+// word is a run of letters in a line.
+type word struct {
+	start, end   int
+	first, upper bool
+}
+
+// mayBeLevel reports whether a word stands as levels do: in capitals, in brackets, or as the first word before a colon.
+func (w word) mayBeLevel(line []byte) bool {
+	before, after := byte(' '), byte(' ')
+	if w.start > 0 {
+		before = line[w.start-1]
+	}
+	if w.end < len(line) {
+		after = line[w.end]
+	}
+	if after == '=' || after == '-' || after == '/' {
+		return false
+	}
+	boxed := before == '[' && after == ']' || before == '<' && after == '>' || before == '|'
+	return w.upper && before != '-' && before != '/' || boxed || w.first && after == ':'
+}
+
+func inName(c byte) bool { return c == '_' || c == '.' || isDigit(c) }
+
+// value returns the word at an index, which may stand in quotes.
+func value(line []byte, i int) []byte {
+	if i < len(line) && (line[i] == '"' || line[i] == '\'') {
+		i++
+	}
+	end := i
+	for end < len(line) && isLetter(line[end]) {
+		end++
+	}
+	return line[i:end]
 }

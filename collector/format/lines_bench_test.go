@@ -17,6 +17,7 @@ type builderSink struct {
 }
 
 func newBuilderSink(tb testing.TB) *builderSink {
+	tb.Helper()
 	s := &builderSink{}
 	if err := s.b.Reset(record.Header{Source: "bench", Kinds: logKinds}); err != nil {
 		tb.Fatal(err)
@@ -93,6 +94,30 @@ func BenchmarkParse(b *testing.B) {
 				p.Close()
 				if sink.n != n {
 					b.Fatalf("%d records, want %d", sink.n, n)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkGenuine measures what a cluster said, from bytes in memory to finished frames.
+func BenchmarkGenuine(b *testing.B) {
+	for _, c := range []struct {
+		file    string
+		records int
+	}{{"watch-pods.in.gz", 278}, {"events-core.in.json", 20}, {"exposition.in.prom", 28}} {
+		b.Run(c.file, func(b *testing.B) {
+			data := readTestdata(b, "testdata/"+c.file)
+			sink := newBuilderSink(b)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				sink.n = 0
+				p := Detect(data).Open(Input{Sink: sink, Now: written()}, data)
+				p.Write(data)
+				p.Close()
+				if sink.n != c.records {
+					b.Fatalf("%d records, want %d", sink.n, c.records)
 				}
 			}
 		})

@@ -289,11 +289,11 @@ func (s *Stamps) bracketed(b []byte) (ns int64, end int) {
 			if ns, end = s.leading(b, i+1); end > 0 {
 				return ns, end
 			}
-			close := bytes.IndexByte(b[i:min(len(b), i+64)], ']')
-			if close < 0 {
+			shut := bytes.IndexByte(b[i:min(len(b), i+64)], ']')
+			if shut < 0 {
 				return 0, 0
 			}
-			i += close + 1
+			i += shut + 1
 		} else if ns, end = s.leading(b, i); end > 0 && end-i > 10 { // a bare number after a bracket is none
 			return ns, end
 		} else {

@@ -40,7 +40,7 @@ type Stamps struct {
 
 // NewStamps returns a reader of stamps as in describes them.
 func NewStamps(in Input) *Stamps {
-	in = in.withDefaults()
+	in.withDefaults()
 	s := &Stamps{location: in.Location, utc: in.Location == time.UTC, written: in.written(), counts: in.Counts}
 	if now := in.now(); now != 0 {
 		s.latest = now + day
