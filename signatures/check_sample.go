@@ -65,9 +65,10 @@ func (c *checker) metric(path, name string) {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || r == ':'
 		if !letter && (i == 0 || r != '.' && (r < '0' || r > '9')) {
 			mend := ""
-			if r == '{' {
+			switch r {
+			case '{':
 				mend = "write labels under `labels:`"
-			} else if r == '(' {
+			case '(':
 				mend = "write functions as rate, of or forecast"
 			}
 			c.add(LevelError, path, i, fmt.Sprintf("%q is not the name of a metric", clip(name)), mend)

@@ -97,7 +97,7 @@ type AlertCondition struct {
 
 // Match tests a short field. In YAML a word means equality, a list any of them, and a mapping one of the operators below. The
 // zero Match is unset and matches everything.
-type Match struct {
+type Match struct { //nolint:recvcheck // it is a value; only the reader, which fills it, needs a pointer
 	Equals     []string `yaml:"equals,omitempty" json:"equals,omitempty" doc:"Exactly this, or any of these."`
 	Not        []string `yaml:"not,omitempty" json:"not,omitempty" doc:"None of these; an absent field matches."`
 	Contains   []string `yaml:"contains,omitempty" json:"contains,omitempty" doc:"Any of these is part of it."`
@@ -114,7 +114,7 @@ func (m Match) IsZero() bool {
 
 // Text tests a long text. In YAML a string means that it is contained, a list that any of them is, and a mapping one or more
 // of the fields below, all of which must hold. The zero Text is unset and matches everything.
-type Text struct {
+type Text struct { //nolint:recvcheck // it is a value; only the reader, which fills it, needs a pointer
 	Any        []string `yaml:"any,omitempty" json:"any,omitempty" doc:"At least one of these is contained."`
 	All        []string `yaml:"all,omitempty" json:"all,omitempty" doc:"All of these are contained, in any order."`
 	None       []string `yaml:"none,omitempty" json:"none,omitempty" doc:"None of these is contained."`

@@ -113,7 +113,7 @@ func (d *decoder) signature(n *yaml.Node, base string) {
 
 // value reads a node into v, which is settable.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
-	if short, ok := v.Addr().Interface().(shortForm); ok {
+	if short, ok := reflect.TypeAssert[shortForm](v.Addr()); ok {
 		short.decode(d, n, path)
 		return
 	}

@@ -16,8 +16,14 @@ var durationUnits = []struct {
 	name string
 	size time.Duration
 }{
-	{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond},
-	{"us", time.Microsecond}, {"ns", time.Nanosecond},
+	{"w", 7 * 24 * time.Hour},
+	{"d", 24 * time.Hour},
+	{"h", time.Hour},
+	{"m", time.Minute},
+	{"s", time.Second},
+	{"ms", time.Millisecond},
+	{"us", time.Microsecond},
+	{"ns", time.Nanosecond},
 }
 
 // ParseDuration reads 90s, 5m, 1h30m, 2d or 1w: numbers with units, the largest unit first, a minus in front for a negative

@@ -83,8 +83,7 @@ func newSourceFile(name string, text []byte) sourceFile {
 
 func fileProblem(name string, err error) Problem {
 	message := err.Error()
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		message = pe.Op + ": " + pe.Err.Error()
 	}
 	return Problem{File: name, Severity: LevelError, Message: message}
@@ -107,8 +106,10 @@ func readPaths(paths []string) ([]sourceFile, []Problem) {
 		case err != nil:
 			problems = append(problems, fileProblem(name, err))
 		case info.IsDir() && depth > maxDirs:
-			problems = append(problems, Problem{File: name, Severity: LevelError,
-				Message: fmt.Sprintf("directories are nested deeper than %d", maxDirs), Suggestion: "look for a link that leads back"})
+			problems = append(problems, Problem{
+				File: name, Severity: LevelError,
+				Message: fmt.Sprintf("directories are nested deeper than %d", maxDirs), Suggestion: "look for a link that leads back",
+			})
 		case info.IsDir():
 			entries, err := os.ReadDir(name) // sorted
 			if err != nil {
@@ -208,8 +209,10 @@ func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 			now.signatures, now.problems = l.opts.read(src.Path, src.text)
 			if bad := len(Errors(now.problems)); bad > 0 && was != nil && len(was.signatures) > 0 {
 				now.signatures = was.signatures
-				now.problems = append(now.problems, Problem{File: src.Path, Severity: LevelWarning,
-					Message: fmt.Sprintf("the new version is refused; the %d signatures of the one before stay in use", len(was.signatures))})
+				now.problems = append(now.problems, Problem{
+					File: src.Path, Severity: LevelWarning,
+					Message: fmt.Sprintf("the new version is refused; the %d signatures of the one before stay in use", len(was.signatures)),
+				})
 			}
 		}
 		next[src.Path] = now

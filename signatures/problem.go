@@ -18,7 +18,7 @@ const (
 )
 
 // Problem is one thing that is wrong with a signature, with its place and, where one is known, its mend.
-type Problem struct {
+type Problem struct { //nolint:errname // it is a problem first: most of its readers list them, and few return one
 	File       string `json:"file"`
 	Line       int    `json:"line,omitempty"`   // from 1; 0 when the signature was not read from text
 	Column     int    `json:"column,omitempty"` // from 1, in characters

@@ -170,8 +170,17 @@ func quantityMend(s string) string {
 		suffix string
 		factor float64
 	}{
-		{"%", 0.01}, {"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30}, {"Ti", 1 << 40}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12},
-		{"ms", 1e-3}, {"s", 1},
+		{"%", 0.01},
+		{"Ki", 1 << 10},
+		{"Mi", 1 << 20},
+		{"Gi", 1 << 30},
+		{"Ti", 1 << 40},
+		{"k", 1e3},
+		{"M", 1e6},
+		{"G", 1e9},
+		{"T", 1e12},
+		{"ms", 1e-3},
+		{"s", 1},
 	}
 	for _, u := range units {
 		if number, ok := strings.CutSuffix(s, u.suffix); ok {

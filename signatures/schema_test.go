@@ -101,8 +101,8 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 				return
 			}
 			seen[typ] = true
-			for i := range typ.NumField() {
-				if f := typ.Field(i); f.IsExported() {
+			for f := range typ.Fields() {
+				if f := f; f.IsExported() {
 					require.NotEmpty(t, f.Tag.Get("doc"), "%s.%s", typ.Name(), f.Name)
 					require.NotEmpty(t, f.Tag.Get("yaml"), "%s.%s", typ.Name(), f.Name)
 					walk(f.Type)

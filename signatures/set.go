@@ -108,7 +108,7 @@ func (s *Set) Digest() [sha256.Size]byte {
 	h := sha256.New()
 	for _, x := range s.All() {
 		d := x.Digest()
-		fmt.Fprintf(h, "%d:%s", len(x.ID), x.ID)
+		_, _ = fmt.Fprintf(h, "%d:%s", len(x.ID), x.ID)
 		h.Write(d[:])
 	}
 	var out [sha256.Size]byte

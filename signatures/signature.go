@@ -169,4 +169,4 @@ func Risks() []Risk { return []Risk{Look, Restart, Scale, Drain, Data} }
 type Key []string
 
 // Duration is a time.Duration that YAML writes as 90s, 5m, 1h30m, 2d or 1w; negative ones begin with a minus.
-type Duration time.Duration
+type Duration time.Duration //nolint:recvcheck // it is a value; only those who fill it need a pointer

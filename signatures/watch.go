@@ -40,7 +40,7 @@ func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set,
 	if err != nil {
 		return fmt.Errorf("watch signatures: %w (raise fs.inotify.max_user_instances)", err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }() // it only read
 	l := loader{opts: opts.Options}
 	watched := make(map[string]bool)
 	follow(w, watched, paths) // before reading, so that no change falls between

@@ -120,7 +120,7 @@ func (a *Alertmanager) send(ctx context.Context, ws []matcher.Warning) error {
 	var failed []error
 	refused := 0
 	for _, u := range a.urls {
-		err := post(ctx, a.client, u, "application/json", a.header, body)
+		err := post(ctx, a.client, u, a.header, body)
 		if IsPermanent(err) {
 			refused++
 		}

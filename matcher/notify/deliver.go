@@ -62,28 +62,8 @@ func (d *Deliverer) Run(ctx context.Context) error {
 		defer t.Stop()
 		ticks = t.C
 	}
-	type item struct {
-		w    matcher.Warning
-		done func() error
-		err  error
-	}
-	items := make(chan item) // made and closed by the reader below; unbuffered, so that at most one warning waits here
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		defer close(items)
-		for {
-			w, done, err := d.Feed.Next(ctx)
-			select {
-			case items <- item{w, done, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	items := d.read(ctx)
 	defer func() { // the reader is waited for
 		stop()
 		for range items {
@@ -104,14 +84,42 @@ func (d *Deliverer) Run(ctx context.Context) error {
 				}
 				return it.err
 			}
-			if !d.deliver(ctx, it.w) {
+			if !d.deliver(ctx, it.warning) {
 				return nil
 			}
 			if err := it.done(); err != nil {
-				d.Log.Warn("a delivered warning could not be acknowledged: it will be delivered again", "destination", d.Name, "warning", it.w.ID, "error", err)
+				d.Log.Warn("a delivered warning could not be acknowledged: it will be delivered again", "destination", d.Name, "warning", it.warning.ID, "error", err)
 			}
 		}
 	}
+}
+
+// item is what the feed gave.
+type item struct {
+	warning matcher.Warning
+	done    func() error
+	err     error
+}
+
+// read pulls from the feed until it fails or ctx ends, and closes the channel then. The channel is unbuffered, so at most one
+// warning waits here.
+func (d *Deliverer) read(ctx context.Context) <-chan item {
+	items := make(chan item)
+	go func() {
+		defer close(items)
+		for {
+			w, done, err := d.Feed.Next(ctx)
+			select {
+			case items <- item{w, done, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return items
 }
 
 func (d *Deliverer) defaults() {

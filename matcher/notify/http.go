@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,17 +13,15 @@ import (
 	"time"
 )
 
-// post sends one body and sorts the answer: 2xx is taken, 408, 425, 429 and 5xx are worth another try (with Retry-After, RFC 9110
+// post sends one JSON body and sorts the answer: 2xx is taken, 408, 425, 429 and 5xx are worth another try (with Retry-After, RFC 9110
 // section 10.2.3), and every other status means that the same body will never be taken.
-func post(ctx context.Context, client *http.Client, to, contentType string, header http.Header, body []byte) error {
+func post(ctx context.Context, client *http.Client, to string, header http.Header, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return Permanent(fmt.Errorf("post to %s: %w", redacted(to), err))
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	req.Header.Set("Content-Type", contentType)
+	maps.Copy(req.Header, header)
+	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "forewarn")
 	res, err := client.Do(req)
 	if err != nil {

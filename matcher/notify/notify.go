@@ -68,8 +68,7 @@ func (a after) Unwrap() error { return a.err }
 
 // retryAfter returns how long the destination asked to wait, or 0.
 func retryAfter(err error) time.Duration {
-	var a after
-	if errors.As(err, &a) {
+	if a, ok := errors.AsType[after](err); ok {
 		return a.wait
 	}
 	return 0

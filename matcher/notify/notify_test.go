@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -64,9 +65,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(f.script) > 0 {
 		status, f.script = f.script[0], f.script[1:]
 	}
-	for k, v := range f.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), f.header)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "because")
 }
@@ -128,7 +127,7 @@ func TestStatusDecidesWhetherAnotherTryIsWorthIt(t *testing.T) {
 		permanent bool
 	}{{400, true}, {401, true}, {404, true}, {410, true}, {413, true}, {408, false}, {425, false}, {429, false}, {500, false}, {502, false}, {503, false}, {504, false}, {301, true}} {
 		_, s := serve(t, c.status)
-		err := post(t.Context(), s.Client(), s.URL+"/a/secret-token?q=1", "application/json", nil, nil)
+		err := post(t.Context(), s.Client(), s.URL+"/a/secret-token?q=1", nil, nil)
 		require.Error(t, err, c.status)
 		require.Equal(t, c.permanent, IsPermanent(err), c.status)
 		require.NotContains(t, err.Error(), "secret-token")
@@ -142,7 +141,7 @@ func TestRetryAfterIsReadAsSecondsOrDate(t *testing.T) {
 	require.Zero(t, parseRetryAfter("soon", start))
 	f, s := serve(t, 429)
 	f.header = http.Header{"Retry-After": {"3"}}
-	require.Equal(t, 3*time.Second, retryAfter(post(t.Context(), s.Client(), s.URL, "application/json", nil, nil)))
+	require.Equal(t, 3*time.Second, retryAfter(post(t.Context(), s.Client(), s.URL, nil, nil)))
 }
 
 func TestAlertmanagerIdentityStaysWhileTheStageChanges(t *testing.T) {

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -84,8 +85,10 @@ func (p *printer) paint(code, s string) string {
 func (p *printer) faint(s string) string { return p.paint(dim, s) }
 
 func (p *printer) headline(w *matcher.Warning) {
-	color := yellow
+	var color string
 	switch w.State {
+	case matcher.Forming:
+		color = yellow
 	case matcher.InIncident, matcher.Imminent:
 		color = red
 	case matcher.Averted, matcher.Resolved:
@@ -229,8 +232,8 @@ func Command(w *matcher.Warning, r *signatures.Remedy) string {
 	values := map[string]string{}
 	for word, attr := range words {
 		values[word] = "<" + word + ">"
-		for i := len(w.Evidence) - 1; i >= 0; i-- {
-			if v := w.Evidence[i].Attrs[attr]; v != "" {
+		for _, v := range slices.Backward(w.Evidence) {
+			if v := v.Attrs[attr]; v != "" {
 				values[word] = shellWord(v)
 				break
 			}

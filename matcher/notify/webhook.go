@@ -64,7 +64,7 @@ func (h *Webhook) Notify(ctx context.Context, ws []matcher.Warning) error {
 		if len(h.secrets) > 0 {
 			header.Set("webhook-signature", sign(h.secrets, id, stamp, body))
 		}
-		if err := post(ctx, h.client, h.url, "application/json", header, body); err != nil {
+		if err := post(ctx, h.client, h.url, header, body); err != nil {
 			return err
 		}
 	}

@@ -130,7 +130,7 @@ func (i info) best() []Literal { return better(i.any, i.exact) }
 
 func (i info) conjunction() []Literal {
 	if len(i.exact) == 1 && i.exact[0].Text != "" {
-		return append(i.all[:len(i.all):len(i.all)], i.exact[0])
+		return append(slices.Clip(i.all), i.exact[0])
 	}
 	return i.all
 }
@@ -270,7 +270,7 @@ func ofAlternate(subs []*syntax.Regexp) info {
 		}
 		best := i.best()
 		if n == 0 || len(out.any) > 0 {
-			out.any = append(out.any[:len(out.any):len(out.any)], best...)
+			out.any = append(slices.Clip(out.any), best...)
 		}
 		if len(best) == 0 {
 			out.any = nil
