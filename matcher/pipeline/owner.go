@@ -166,10 +166,12 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 	o.ack, o.window = ack, 0
 	timer := time.NewTimer(o.commitEvery)
 	defer timer.Stop()
+	ready := make(chan struct{})
+	close(ready)
 	for {
 		var idle chan struct{}
 		if len(o.changes) > 0 { // people wait for these: commit as soon as no message is ready
-			idle = closed
+			idle = ready
 		}
 		select {
 		case <-ctx.Done():
@@ -208,8 +210,6 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 		}
 	}
 }
-
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 func (o *owner) finish(ctx context.Context) error {
 	if err := o.commit(ctx); err != nil {

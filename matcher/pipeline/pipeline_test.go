@@ -216,3 +216,29 @@ func TestStatusTellsWhatIsSeenAndWhatIsNot(t *testing.T) {
 	require.Contains(t, s.Lag, "scan-0")
 	require.Len(t, s.Partitions, 3)
 }
+
+// A small partition must not be followed hours ahead of a large one when both wait after an outage.
+func TestABacklogIsFollowedInStep(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	busy, quiet := "logs/busy", "logs/quiet"
+	for i := 0; RecordPartition(busy, 2) == RecordPartition(quiet, 2); i++ {
+		quiet = fmt.Sprintf("logs/quiet-%d", i)
+	}
+	var frames [][]byte
+	const seconds = 3600
+	for s := range seconds {
+		if s%20 == 0 {
+			frames = append(frames, frame(t, quiet, s, false, line("q", s, "memory is getting low")))
+		}
+		frames = append(frames, frame(t, busy, s, false, line("b", s, "memory is getting low")))
+	}
+	r.publish(t, frames...)
+
+	m := run(t, r.config(program(t, "memory")))
+	require.Eventually(t, func() bool { return settled(t, r.stream) }, 30*time.Second, 20*time.Millisecond)
+	m.stop(t)
+	require.Empty(t, m.Status().Losses, "nothing was late, and nobody silent")
+	last, _ := warnings(t, r.stream)
+	require.Equal(t, map[string]matcher.State{"memory q": matcher.Forming, "memory b": matcher.Forming}, stands(last))
+	require.Len(t, last, 2, "neither of them was ever quiet")
+}

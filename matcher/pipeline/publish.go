@@ -79,14 +79,14 @@ func batchID(b *record.Batch) string {
 	return fmt.Sprintf("%016x-%d-%d-%016x-%d-%t", xxhash.Sum64String(h.Source), first.Seq, b.Len(), d.Sum64(), h.Mark, h.Ended)
 }
 
-// Feed is what batches are pulled from; a collector.Feed is one.
-type Feed interface {
+// Frames is what batches are pulled from; a collector.Feed is one.
+type Frames interface {
 	// Next returns the next wire frame, valid until Next is called again, and io.EOF after the last one.
 	Next(ctx context.Context) ([]byte, error)
 }
 
-// Drain sends all batches of a feed and waits until they are stored.
-func (p *Publisher) Drain(ctx context.Context, f Feed) error {
+// Drain sends all batches that f gives and waits until they are stored.
+func (p *Publisher) Drain(ctx context.Context, f Frames) error {
 	for {
 		frame, err := f.Next(ctx)
 		if errors.Is(err, io.EOF) {

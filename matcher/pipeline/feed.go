@@ -1,0 +1,52 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+)
+
+// Feed gives the revisions of warnings to one destination, in the order of WARNINGS; it is a notify.Feed. The server keeps the
+// destination's position, so that any number of processes may hold the same feed and one of them is active.
+type Feed struct {
+	c   *stream.Consumer
+	log *slog.Logger
+}
+
+// NewFeed opens the feed of a destination, whose name is made of letters, digits, dashes and underscores. A destination that is new begins
+// with what is told from now on. Close it before the stream.
+func NewFeed(ctx context.Context, s *stream.Stream, destination string, log *slog.Logger) (*Feed, error) {
+	c, err := s.Consume(ctx, stream.ConsumerConfig{
+		Stream: stream.Warnings, Subject: stream.WarningsSubject, Durable: "notify-" + destination, Pinned: true, Ordered: true, New: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Feed{c, log}, nil
+}
+
+// Next waits for the next revision. done tells that it needs no further try; without it, it comes again after a restart.
+func (f *Feed) Next(ctx context.Context) (w matcher.Warning, done func() error, err error) {
+	for {
+		m, err := f.c.Next(ctx)
+		if err != nil {
+			return matcher.Warning{}, nil, err
+		}
+		told, err := DecodeWarning(m.Data)
+		if err == nil {
+			return told.Warning, func() error { return f.c.AckThrough(m.Seq) }, nil
+		}
+		f.log.Warn("a message of WARNINGS is no warning and is passed over", "sequence", m.Seq, "error", err)
+		if err := f.c.AckThrough(m.Seq); err != nil {
+			return matcher.Warning{}, nil, err
+		}
+	}
+}
+
+// Close gives the destination to another process.
+func (f *Feed) Close(ctx context.Context) error { return f.c.Close(ctx) }
