@@ -82,7 +82,6 @@ type fold struct {
 	series   []series
 	limits   []limitSeries
 	stamps   []stamp
-	silent   []string  // sources that made a claim unknown before an episode opened
 	outlook  *estimate // the forecast of the stage that may open an episode; never written after it is set
 	verdicts []verdict
 	done     []*episode // closed since they were last taken
@@ -201,7 +200,6 @@ func (f *fold) clone() *fold {
 	c.holds = slices.Clone(f.holds)
 	c.limits = slices.Clone(f.limits)
 	c.stamps = slices.Clone(f.stamps)
-	c.silent = slices.Clone(f.silent)
 	c.verdicts = slices.Clone(f.verdicts)
 	c.series = slices.Clone(f.series)
 	for i := range c.series {

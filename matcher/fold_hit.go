@@ -10,6 +10,7 @@ type folder struct {
 	*plan
 	absent func(kinds uint8, deadline int64) (sure bool, silent []string)
 	lost   func()
+	until  int64 // nothing but timers comes before this time
 }
 
 // hit folds one record. The numbers are those of README.md.
@@ -236,8 +237,7 @@ func (f *fold) reach(p *folder, stage int, t int64) {
 	state := codeForming
 	if f.open == nil {
 		f.episodes++
-		f.open = &episode{number: f.episodes, opened: t, seen: t, quiet: t, flaws: f.flaws, silent: f.silent, forecast: f.outlook}
-		f.silent = nil
+		f.open = &episode{number: f.episodes, opened: t, seen: t, quiet: t, flaws: f.flaws, forecast: f.outlook}
 	} else {
 		state = f.open.state()
 	}

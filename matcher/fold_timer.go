@@ -62,7 +62,11 @@ func (f *fold) fire(p *folder, due int64, kind timerKind, place int) {
 		}
 	case timerQuiet:
 		if !f.claim(p, kind, noRole, p.StageKinds, due) {
-			f.open.quiet = due
+			f.open.quiet = never // so that the other timers show
+			other, _, _ := f.next(p.plan)
+			if f.open.quiet = retry(due, p.Quiet, min(other, p.until)); f.open.quiet > due {
+				f.claim(p, kind, noRole, p.StageKinds, f.open.quiet)
+			}
 			return
 		}
 		f.finish(due, "nothing was seen for "+p.Quiet.String())
@@ -76,7 +80,13 @@ func (f *fold) fireHold(p *folder, due int64, place int) {
 	h := &f.holds[place]
 	r := p.rung(h.role)
 	if !f.claim(p, timerHold, h.role, r.Kinds, due) {
-		h.due = after(due, max(r.Hold, time.Nanosecond))
+		h.due = never
+		other, _, _ := f.next(p.plan)
+		last := retry(due, r.Hold, min(other, p.until))
+		f.holds[place].due = after(last, r.Hold)
+		if last > due {
+			f.claim(p, timerHold, h.role, r.Kinds, last)
+		}
 		return
 	}
 	h.lit = true
@@ -84,6 +94,16 @@ func (f *fold) fireHold(p *folder, due int64, place int) {
 	s.time = max(due, f.at)
 	f.climb(p, &s)
 	f.see(s.time)
+}
+
+// retry returns the last time before the end at which a claim that is unknown at due is tried again. Marks do not move while
+// timers fire, so it is unknown all the time, and a source that is silent for a year need not be asked every second of it.
+func retry(due int64, every time.Duration, end int64) int64 {
+	if end <= due || every <= 0 {
+		return due
+	}
+	n := (uint64(end) - uint64(due) - 1) / uint64(every)
+	return due + int64(n*uint64(every))
 }
 
 // decide settles the candidate and folds what waited for it.
@@ -127,17 +147,14 @@ func (f *fold) decide(p *folder, due int64) {
 	}
 }
 
-// claim asks for the verdict on an absence. Unknown names the silent sources in the episode, or in the next one.
+// claim asks for the verdict on an absence. Unknown names the silent sources in the open episode.
 func (f *fold) claim(p *folder, kind timerKind, role uint8, kinds uint8, due int64) bool {
 	sure, silent := p.absent(kinds, due)
 	f.judged(verdict{claim: kind, role: role, time: due, known: sure, holds: sure, silent: silent})
-	if sure {
-		return true
+	if sure || f.open == nil {
+		return sure
 	}
-	names := &f.silent
-	if f.open != nil {
-		names = &f.open.silent
-	}
+	names := &f.open.silent
 	for _, s := range silent {
 		if i, found := slices.BinarySearch(*names, s); !found && len(*names) < maxSilent {
 			*names = slices.Insert(*names, i, s)

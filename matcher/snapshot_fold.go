@@ -49,7 +49,6 @@ func (w *writer) fold(f *fold) {
 		w.byte(s.guard)
 		w.int(s.time)
 	})
-	w.texts(f.silent)
 	w.estimate(f.outlook)
 	list(w, f.verdicts, func(v verdict) {
 		w.byte(byte(v.claim))
@@ -92,7 +91,6 @@ func (r *reader) fold() fold {
 		return l
 	})
 	f.stamps = items(r, 2, func() stamp { return stamp{guard: r.byte(), time: r.int()} })
-	f.silent = r.texts()
 	f.outlook = r.estimate()
 	f.verdicts = items(r, 6, func() verdict {
 		return verdict{claim: timerKind(r.byte()), role: r.byte(), time: r.int(), known: r.bool(), holds: r.bool(), silent: r.texts()}

@@ -103,6 +103,7 @@ func (t *Tracker) Observe(h *Hit) {
 		return
 	}
 	hash := progressHash(h.Signature, h.Key)
+	p := t.progress[progressKey{h.Signature, string(h.Key)}]
 	if h.Record.ID != 0 {
 		added, forgot := t.seen.add((hash ^ h.Record.ID) * 0x9e3779b97f4a7c15)
 		if forgot {
@@ -110,10 +111,12 @@ func (t *Tracker) Observe(h *Hit) {
 		}
 		if !added {
 			t.stats.Repeats++
+			if p != nil {
+				t.repeat(p, h)
+			}
 			return
 		}
 	}
-	p := t.progress[progressKey{h.Signature, string(h.Key)}]
 	if p == nil {
 		p = t.begin(pl, string(h.Key), hash)
 	}
@@ -199,6 +202,26 @@ func (t *Tracker) wait(p *progress, k *kept) {
 	if len(p.pending) > t.options.MaxPending {
 		t.settleEarly(p)
 	}
+}
+
+// repeat takes a hit in place of the one with the same record id when it comes first in the order of folding and that one is
+// not settled: which of two sources is quicker to tell the same must make no difference.
+func (t *Tracker) repeat(p *progress, h *Hit) {
+	at := slices.IndexFunc(p.pending, func(k *kept) bool { return k.id == h.Record.ID })
+	if at < 0 {
+		return
+	}
+	k := p.plan.newKept(h, t.name(h.Source))
+	if k.compare(p.pending[at]) >= 0 || k.time <= t.horizon || k.time < p.floor {
+		return
+	}
+	p.pending = slices.Delete(p.pending, at, at+1)
+	t.stats.Pending--
+	p.refold()
+	t.wait(p, k)
+	t.touch(p)
+	t.tell(p)
+	t.schedule(p)
 }
 
 // settleEarly folds the oldest pending hit for good. Timers that are not settled wait on.
@@ -304,6 +327,10 @@ func (t *Tracker) settle(p *progress) {
 	n, fired := 0, false
 	for {
 		due, kind, place := p.settled.next(p.plan)
+		f.until = after(t.horizon, 1)
+		if n < len(p.pending) {
+			f.until = min(f.until, p.pending[n].time)
+		}
 		switch {
 		case n < len(p.pending) && p.pending[n].time <= min(due, t.horizon):
 			p.settled.hit(f, p.pending[n])
