@@ -54,7 +54,7 @@ func (b *batcher) cut(ended bool) {
 	if b.builder.Len() == 0 && !ended {
 		return
 	}
-	if b.narrow { // what was empty gives nothing, and its end hides nothing
+	if b.narrow || ended { // what was empty gives nothing, and its end hides nothing
 		b.builder.SetKinds(b.seen)
 	}
 	b.builder.SetMark(b.mark, ended)

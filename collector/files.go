@@ -225,8 +225,8 @@ func (f *Files) begin(ctx context.Context) {
 func (f *Files) Close() error {
 	if f.pull != nil {
 		f.pull()
-		<-f.failed // the collector is over: it was told to be
-		f.failed <- io.EOF
+		err := <-f.failed // the collector is over, because it was told to be
+		f.failed <- err   // for a Next that comes too late
 	}
 	if f.merge != nil {
 		f.merge.close()

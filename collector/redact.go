@@ -13,6 +13,9 @@ type redactor struct{ buf []byte }
 // redact returns text without its secrets, and how many there were. Without any it returns text itself; else the result is
 // valid until the next call.
 func (r *redactor) redact(text []byte) ([]byte, int) {
+	if !suspicious(text) {
+		return text, 0
+	}
 	at, n := 0, 0
 	for at < len(text) {
 		start, end := nextSecret(text, at)
@@ -33,6 +36,58 @@ func (r *redactor) redact(text []byte) ([]byte, int) {
 	return r.buf, n
 }
 
+// suspicious reports whether text may hold a secret. Nearly all texts hold none, so this is what redaction costs: each mark is looked
+// for by a byte of it that is rare or needed anyway.
+func suspicious(text []byte) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(text[i:], '=')
+		if n < 0 {
+			break
+		}
+		if i += n; endsLikeName(text, i) && secretName(text[:i]) {
+			return true
+		}
+	}
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(text[i:], ':')
+		if n < 0 {
+			break
+		}
+		i += n
+		if i > 1 && text[i-1] == '"' && endsLikeName(text, i-1) && secretName(text[:i-1]) ||
+			i+3 < len(text) && text[i+1] == '/' && text[i+2] == '/' && bytes.IndexByte(text[i:], '@') > 0 {
+			return true
+		}
+	}
+	return stands(text, 'J', 2, "eyJ") || stands(text, 'B', 0, "Bearer ") || stands(text, 'K', 1, "AKIA") ||
+		stands(text, 'K', 8, "PRIVATE KEY-----")
+}
+
+// endsLikeName reports whether the byte before i is the last one of a secret's name.
+func endsLikeName(text []byte, i int) bool {
+	if i == 0 {
+		return false
+	}
+	switch text[i-1] | 0x20 {
+	case 'd', 't', 'n', 'y':
+		return true
+	}
+	return false
+}
+
+// stands reports whether mark, whose byte at an index is c, is in text.
+func stands(text []byte, c byte, index int, mark string) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(text[i:], c)
+		if n < 0 {
+			return false
+		}
+		if i += n; i >= index && bytes.HasPrefix(text[i-index:], []byte(mark)) {
+			return true
+		}
+	}
+}
+
 // nextSecret returns where the first secret from an index on begins and ends, or -1.
 func nextSecret(text []byte, from int) (start, end int) {
 	start = -1
@@ -44,7 +99,7 @@ func nextSecret(text []byte, from int) (start, end int) {
 	earlier(fieldSecret(text, from, "="))
 	earlier(fieldSecret(text, from, `":`))
 	earlier(urlPassword(text, from))
-	earlier(marked(text, from, "earer ", 16, isTokenByte)) // Bearer and bearer
+	earlier(marked(text, from, "Bearer ", 16, isTokenByte))
 	earlier(marked(text, from, "eyJ", 40, isTokenByte))
 	earlier(marked(text, from, "AKIA", 16, isUpperOrDigit))
 	earlier(privateKey(text, from))
@@ -98,7 +153,7 @@ func endsValue(c, quote byte) bool {
 // secretName reports whether the name that text ends with is that of a secret: password, db_password, apiKey.
 func secretName(text []byte) bool {
 	n := len(text)
-	for n > 0 && len(text)-n < 40 && (isNameByte(text[n-1])) {
+	for n > 0 && len(text)-n < 40 && isNameByte(text[n-1]) {
 		n--
 	}
 	name := text[n:]
@@ -150,7 +205,7 @@ func urlPassword(text []byte, from int) (start, end int) {
 	return -1, 0
 }
 
-// marked finds what follows or begins with a mark and has at least least bytes of a kind. The mark "earer " itself stays.
+// marked finds what follows or begins with a mark and has at least least bytes of a kind. The mark "Bearer " itself stays.
 func marked(text []byte, from int, mark string, least int, is func(byte) bool) (start, end int) {
 	for i := from; i < len(text); {
 		n := bytes.Index(text[i:], []byte(mark))

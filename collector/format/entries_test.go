@@ -60,7 +60,8 @@ func TestEntriesOfLogs(t *testing.T) {
 		},
 		{
 			"a time only, over midnight", "lines",
-			"23:59:58 a\n00:00:01 b\n", []string{"23:59:58 | 23:59:58 a", "00:00:01 | 00:00:01 b"},
+			"23:59:58 a\n00:00:01 b\n",
+			[]string{"23:59:58 | 23:59:58 a", "00:00:01 | 00:00:01 b"},
 		},
 		{
 			"klog", "lines", "E1120 10:00:00.000001       1 a.go:1] bad thing\nI1120 10:00:01.000000       1 a.go:2] fine\n",
