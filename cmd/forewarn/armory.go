@@ -72,7 +72,7 @@ func (a *armory) compile(own *signatures.Set, problems []signatures.Problem) (*m
 		refused = append(refused, p.Error())
 	}
 	a.digest = program.Digest()
-	if err := a.remember(set); err != nil {
+	if err := a.remember(set, program); err != nil {
 		a.log.Warn("the signatures cannot be stored: the next start reads their files again", "error", err)
 	}
 	return program, refused
@@ -119,8 +119,8 @@ func (a *armory) recall() ([]signatures.Content, error) {
 	return known, nil
 }
 
-// remember stores what each sound file gave.
-func (a *armory) remember(all *signatures.Set) error {
+// remember stores what each sound file gave, and what its conditions are looked up by.
+func (a *armory) remember(all *signatures.Set, program *matcher.Program) error {
 	set := store.Set{Reader: reader()}
 	bodies := map[string]*signatures.Signature{}
 	for _, c := range all.Contents() {
@@ -137,5 +137,9 @@ func (a *armory) remember(all *signatures.Set) error {
 	for _, s := range bodies {
 		list = append(list, s)
 	}
-	return a.store.SaveSet(setName, set, list, nil)
+	var postings []store.Posting
+	for _, x := range program.Anchors() {
+		postings = append(postings, store.Posting{Anchor: x.Value, Field: x.Field, Signature: x.Digest, Role: x.Role})
+	}
+	return a.store.SaveSet(setName, set, list, postings)
 }
