@@ -221,7 +221,8 @@ func (s *Stamps) weekdayFirst(b []byte, i int) (ns int64, end int) {
 	}
 	year := four(b, end+1)
 	east, next := zone(b, end)
-	if next > end {
+	zoned := next > end
+	if zoned {
 		year, end = four(b, next+1), next
 	} else if year < 0 && end+5 < len(b) && b[end+4] == ' ' { // a zone's name that we do not know
 		year, end = four(b, end+5), end+4
@@ -229,7 +230,7 @@ func (s *Stamps) weekdayFirst(b []byte, i int) (ns int64, end int) {
 	if year < 0 || !validDate(year, mon, dom) {
 		return 0, 0
 	}
-	return s.civil(year, mon, dom, ofDay, east, next > 0 && end == next), min(end+5, len(b))
+	return s.civil(year, mon, dom, ofDay, east, zoned), min(end+5, len(b))
 }
 
 // exponent reads a number such as 1.795201723e+09 as seconds, milliseconds or more since 1970.
