@@ -76,7 +76,8 @@ type foldCase struct {
 
 type sourced struct {
 	source string
-	copies int // how often it arrives again
+	copies int    // how often it arrives again
+	twin   string // the source from which it arrives again; its own when empty
 	record record.Record
 }
 
@@ -99,13 +100,36 @@ func (d dice) foldCase() *foldCase {
 		if d.chance(35) {
 			l.mark = start + int64(d.IntN(span+20))*second
 			l.ended = d.chance(40)
+		} else if d.chance(20) {
+			l.away = start + int64(d.IntN(span))*second
+			l.back = l.away + c.silentAfter + int64(d.IntN(100))*second
 		}
 		c.sources = append(c.sources, l)
 	}
 	for i := range pick(d, 3, 8, 20, 40, 60) {
 		source := pick(d, c.sources...)
+		twin := pick(d, c.sources...)
 		if r := d.record(i, span, source); r.record.Time <= source.mark+3*second {
+			if d.chance(30) {
+				r.twin = twin.source
+			}
 			c.records = append(c.records, r)
+		}
+	}
+	if d.chance(10) { // a long time in which nothing happens
+		from, gap := start+int64(d.IntN(span))*second, int64(300+d.IntN(60))*second
+		later := func(t int64) int64 {
+			if t > from {
+				return t + gap
+			}
+			return t
+		}
+		c.end = later(c.end)
+		for i := range c.records {
+			c.records[i].record.Time = later(c.records[i].record.Time)
+		}
+		for i := range c.sources {
+			c.sources[i].mark = later(c.sources[i].mark)
 		}
 	}
 	return c

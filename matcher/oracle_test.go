@@ -25,6 +25,8 @@ type life struct {
 	scope  record.Attrs
 	mark   int64
 	ended  bool
+
+	away, back int64 // when it marks nothing; 0 for never
 }
 
 // moment is what was known of the sources when the horizon came to be what it is.
@@ -167,13 +169,12 @@ type oracle struct {
 	clearAt   int64 // when the pending clear began; 0 without one
 	lastSeen  int64
 	quietFrom int64
-	unsettled map[string]bool // sources that made a candidate unknown before the episode opened
 }
 
 // fold returns every episode, told or not, of the observations up to the last horizon and promptly after it.
 func fold(sig *signatures.Signature, key []record.Attr, seen []observation, history []moment) []*outcome {
 	horizon := history[len(history)-1].horizon
-	o := &oracle{sig: sig, key: key, history: history, series: map[string]*run{}, limits: map[int][]divisor{}, unsettled: map[string]bool{}}
+	o := &oracle{sig: sig, key: key, history: history, series: map[string]*run{}, limits: map[int][]divisor{}}
 	o.expire = int64(sig.Expire)
 	if o.expire == 0 {
 		o.expire = int64(signatures.DefaultExpire)
@@ -458,8 +459,7 @@ func (o *oracle) reach(stage int, t int64) {
 	o.stages[stage].reached = true
 	if !o.open {
 		o.open = true
-		o.now = &outcome{opened: t, state: matcher.Forming, silent: o.unsettled}
-		o.unsettled = map[string]bool{}
+		o.now = &outcome{opened: t, state: matcher.Forming, silent: map[string]bool{}}
 		o.outcomes = append(o.outcomes, o.now)
 		o.lastSeen, o.quietFrom = t, t
 	}
@@ -778,8 +778,6 @@ func (o *oracle) sure(kinds uint8, t int64) bool {
 			every = false
 			if o.open {
 				o.now.silent[l.source] = true
-			} else {
-				o.unsettled[l.source] = true
 			}
 		}
 	}

@@ -26,6 +26,12 @@ type shard struct {
 	stored  map[string][]byte
 }
 
+// reading is a record as one source gave it.
+type reading struct {
+	source string
+	id     uint64
+}
+
 // ledger checks what every delivery of a warning must hold to, and keeps the last.
 type ledger map[string]matcher.Change
 
@@ -91,25 +97,42 @@ func warningText(w *matcher.Warning) string {
 	return o.String()
 }
 
-// runCase runs a case through trackers and returns what stands of what they told.
-func runCase(c *foldCase, p plan) (told map[string][]string, err error) {
+// prepared is what all runs of a case share.
+type prepared struct {
+	program *matcher.Program
+	hits    map[reading][]matcher.Hit
+}
+
+// prepare compiles the signatures of a case and scans its records.
+func (c *foldCase) prepare() (*prepared, error) {
 	program, problems := matcher.Compile(c.signatures, matcher.CompileOptions{})
 	if len(problems) > 0 {
 		return nil, problems[0]
 	}
-	scanned, wrong := scanAll(program, c.records)
+	records := slices.Clone(c.records)
+	for _, r := range c.records {
+		if r.twin != "" && r.twin != r.source {
+			records = append(records, sourced{source: r.twin, record: r.record})
+		}
+	}
+	scanned, wrong := scanAll(program, records)
 	if wrong != "" {
 		return nil, fmt.Errorf("scan: %s", wrong)
 	}
-	hits := map[uint64][]matcher.Hit{}
+	m := &prepared{program, map[reading][]matcher.Hit{}}
 	for _, h := range scanned {
-		hits[h.Record.ID] = append(hits[h.Record.ID], h)
+		m.hits[reading{h.Source, h.Record.ID}] = append(m.hits[reading{h.Source, h.Record.ID}], h)
 	}
+	return m, nil
+}
+
+// run runs a case through trackers and returns what stands of what they told.
+func (m *prepared) run(c *foldCase, p plan) (told map[string][]string, err error) {
 	options := matcher.TrackerOptions{Lateness: time.Duration(c.lateness), SilentAfter: time.Duration(c.silentAfter)}
 	shards := make([]shard, p.partitions)
 	for i := range shards {
 		shards[i].stored = map[string][]byte{}
-		if err := shards[i].restart(program, options); err != nil {
+		if err := shards[i].restart(m.program, options); err != nil {
 			return nil, err
 		}
 	}
@@ -120,12 +143,12 @@ func runCase(c *foldCase, p plan) (told map[string][]string, err error) {
 		batch := arrivals[:min(p.batch, len(arrivals))]
 		lost := d.chance(p.crashes)
 		for i := range batch {
-			apply(shards, &batch[i], hits)
+			apply(shards, &batch[i], m.hits)
 		}
 		for i := range shards {
 			shards[i].tracker.Advance()
 			if lost {
-				if err := shards[i].restart(program, options); err != nil {
+				if err := shards[i].restart(m.program, options); err != nil {
 					return nil, err
 				}
 			} else if err := shards[i].commit(book, p.late > 0); err != nil {
@@ -172,7 +195,7 @@ func (s *shard) commit(book ledger, late bool) error {
 }
 
 // apply gives one arrival to those whom it concerns.
-func apply(shards []shard, a *arrival, hits map[uint64][]matcher.Hit) {
+func apply(shards []shard, a *arrival, hits map[reading][]matcher.Hit) {
 	if a.record == nil {
 		for i := range shards {
 			shards[i].tracker.Mark(a.mark)
@@ -180,7 +203,7 @@ func apply(shards []shard, a *arrival, hits map[uint64][]matcher.Hit) {
 		}
 		return
 	}
-	for _, h := range hits[a.record.record.ID] {
+	for _, h := range hits[reading{a.source, a.record.ID}] {
 		hash := fnv.New64a()
 		_, _ = fmt.Fprintf(hash, "%d %s", h.Signature, h.Key)
 		h.Key, h.Record = slices.Clone(h.Key), h.Record.Clone()
