@@ -210,7 +210,7 @@ func (d *demo) finish(ctx context.Context, p *process) error {
 	if err := d.delivered(ctx, p); err != nil {
 		return err
 	}
-	if err := outcomeTable(d.err, all); err != nil {
+	if err := outcomeTable(d.err, all, d.style().Location); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(d.err, "\n%s; LEAD is how long before the incident people were told. Digest %s, live as replayed.\nNext, a log of your own: forewarn scan app.log\n",

@@ -39,6 +39,7 @@ func describe(s *signatures.Signature) string {
 	}
 	if in := s.Incident; in != nil {
 		line("  incident: %s", withTitle(in.Title, conditionText(&in.When)))
+		line("     %s", needText(in.Count, in.Distinct, in.Within))
 	}
 	if s.Clear.When != nil {
 		text := "  over when: " + conditionText(s.Clear.When)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
+	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
 )
 
@@ -99,6 +101,22 @@ func (g *globals) print(v any, text func(io.Writer) error) error {
 	default:
 		return text(g.out)
 	}
+}
+
+// yamlDocuments writes each revision of a warning as a YAML document.
+type yamlDocuments struct{ *globals }
+
+// Notify implements notify.Notifier.
+func (y yamlDocuments) Notify(_ context.Context, ws []matcher.Warning) error {
+	for i := range ws {
+		if _, err := io.WriteString(y.out, "---\n"); err != nil {
+			return fmt.Errorf("write warning %s: %w", ws[i].ID, err)
+		}
+		if err := y.print(&ws[i], nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // defaultDataDir follows the XDG base directory specification.

@@ -105,25 +105,11 @@ or see a genuine failure being forewarned:
 		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g),
 		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newExitCodes(),
 	)
-	for _, c := range root.Commands() {
-		strictArgs(c)
-	}
+	completeValues(root, map[string][]string{
+		"output": {"text", "json", "yaml"}, "color": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},
+	})
+	strict(root)
 	return root
-}
-
-// strictArgs gives wrong arguments the exit code of wrong usage, for c and everything below it.
-func strictArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usage("%w\nsee `%s --help`", err, c.CommandPath())
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		strictArgs(sub)
-	}
 }
 
 func newExitCodes() *cobra.Command {

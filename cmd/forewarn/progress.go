@@ -101,10 +101,14 @@ func formatsText(formats map[string]int) string {
 
 // notifier writes warnings as the output flag asks.
 func (g *globals) notifier() notify.Notifier {
-	if g.output == "json" {
+	switch g.output {
+	case "json":
 		return &notify.JSONLines{Out: g.out}
+	case "yaml":
+		return yamlDocuments{g}
+	default:
+		return &notify.Terminal{Out: g.out, Style: g.style()}
 	}
-	return &notify.Terminal{Out: g.out, Style: g.style()}
 }
 
 // lossText names what was lost while reading and tracking; "" when nothing was.

@@ -132,7 +132,7 @@ func (p *replay) report(problem error) error {
 	}
 	sum.Digest = matcher.DigestWarnings(all)
 	err := p.print(sum, func(w io.Writer) error {
-		if err := outcomeTable(w, sum.Warnings); err != nil {
+		if err := outcomeTable(w, sum.Warnings, p.style().Location); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(w, "%s, digest %s\n", plural(uint64(len(sum.Warnings)), "warning"), sum.Digest)
@@ -160,10 +160,10 @@ func outcomeOf(w *matcher.Warning) outcome {
 	return o
 }
 
-func outcomeTable(w io.Writer, all []outcome) error {
+func outcomeTable(w io.Writer, all []outcome, zone *time.Location) error {
 	rows := [][]string{{"OPENED", "SIGNATURE", "KEY", "STAGES", "STATE", "LEAD"}}
 	for _, o := range all {
-		rows = append(rows, []string{o.Opened.Format("2006-01-02 15:04:05"), o.Signature, o.Key, o.Stages, string(o.State), o.Lead})
+		rows = append(rows, []string{o.Opened.In(zone).Format("2006-01-02 15:04:05"), o.Signature, o.Key, o.Stages, string(o.State), o.Lead})
 	}
 	return table(w, rows)
 }

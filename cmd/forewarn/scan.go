@@ -74,6 +74,8 @@ With -o json each revision of a warning is one JSON object a line.`,
 	f.DurationVar(&lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
 	f.StringVar(&progress, "progress", "auto", "show how far it is: auto (when stderr is a terminal), always or never")
 	f.BoolVarP(&follow, "follow", "f", false, "go on reading what is appended, until interrupted")
+	completeValues(c, map[string][]string{"format": {"text", "json"}, "fail-on": severities(), "progress": {"auto", "always", "never"}})
+	_ = c.RegisterFlagCompletionFunc("explain", completeIDs) // the flag is there
 	return c
 }
 
@@ -84,6 +86,9 @@ type scan struct {
 	explain  string
 	progress string
 	failOn   signatures.Severity
+
+	explainTo io.Writer          // where the explanation goes; nil is stderr, beside warnings on stdout
+	short     map[int]*shortfall // by role of the signature to explain
 
 	worst  int            // the rank of the worst severity that was raised
 	raised map[string]int // warnings by their last state
@@ -116,6 +121,9 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 		if err := batch.Decode(frame); err != nil {
 			return fmt.Errorf("decode a batch of %d bytes: %w: this is a fault of forewarn, please report it", len(frame), err)
 		}
+		if s.explain != "" {
+			s.compare(&batch)
+		}
 		if err := s.tell(bar, engine.Feed(&batch)); err != nil {
 			return err
 		}
@@ -130,8 +138,8 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 		return err
 	}
 	if s.explain != "" {
-		for _, p := range engine.Explain(s.explain, "") {
-			_, _ = fmt.Fprintln(s.err, p.String())
+		if err := s.tellWhy(engine.Explain(s.explain, "")); err != nil {
+			return err
 		}
 	}
 	if s.failOn != "" && s.worst <= s.failOn.Rank() {
@@ -149,6 +157,9 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 		}
 		s.last[w.ID] = w.State
 		bar.clear()
+		if s.explainTo != nil {
+			continue // asked why, not what
+		}
 		if err := s.notifier().Notify(context.Background(), []matcher.Warning{*w}); err != nil {
 			return err
 		}

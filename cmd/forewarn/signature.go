@@ -116,6 +116,8 @@ func newShow(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [ID...]",
 		Short: "List signatures, or show some of them in full",
+
+		ValidArgsFunction: completeIDs,
 		RunE: func(_ *cobra.Command, ids []string) error {
 			set, problems := from.load(signatures.Options{})
 			for _, p := range signatures.Errors(problems) {
@@ -170,21 +172,33 @@ func newExplain(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain ID [FILE...|-]",
 		Short: "Tell a signature in words; with files, why it fires there or why it does not",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `explain tells a signature in words. With files it takes their records through this signature alone, and tells for each key that it was
+seen for which stages were reached, what is missing and by how much, and what is waited for. When no record met a stage, it tells the record that
+came nearest, and the first part of the condition that it does not meet.`,
+		Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return completeIDs(c, args, word)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			set, program, err := from.program(g)
-			if err != nil {
-				return err
+			set, problems := from.load(signatures.Options{})
+			for _, p := range signatures.Errors(problems) {
+				_, _ = fmt.Fprintln(g.err, p.Error())
 			}
 			chosen, err := choose(set, args[:1])
 			if err != nil {
 				return err
 			}
 			if len(args) == 1 {
-				_, err := io.WriteString(g.out, describe(chosen[0]))
-				return err
+				return g.print(chosen[0], func(w io.Writer) error { _, err := io.WriteString(w, describe(chosen[0])); return err })
 			}
-			s := &scan{globals: g, program: program, explain: args[0], progress: "auto"}
+			program, problems := matcher.Compile(chosen, matcher.CompileOptions{})
+			if len(problems) > 0 {
+				return exitError{exitRefused, problems[0]}
+			}
+			s := &scan{globals: g, program: program, explain: args[0], explainTo: g.out, progress: "auto"}
 			return s.run(c.Context(), collector.Options{Paths: args[1:], Stdin: g.in}, matcher.TrackerOptions{Lateness: time.Minute})
 		},
 	}

@@ -67,7 +67,7 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 			if len(o.Processes) == 0 {
 				_, _ = fmt.Fprintln(g.err, "forewarn: no matching process has told its status in the last minutes: is `forewarn run` or `forewarn match` running?")
 			}
-			return g.print(o, func(w io.Writer) error { return statusText(w, &o, time.Now()) })
+			return g.print(o, func(w io.Writer) error { return statusText(w, &o, time.Now(), g.style().Location) })
 		},
 	}
 	f.flags(c.Flags())
@@ -88,7 +88,7 @@ func (o *overview) fill(ws []matcher.Warning) {
 	o.Digest = matcher.DigestWarnings(ws)
 }
 
-func statusText(w io.Writer, o *overview, now time.Time) error {
+func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) error {
 	for i := range o.Processes {
 		s := &o.Processes[i]
 		rows := [][]string{
@@ -125,7 +125,7 @@ func statusText(w io.Writer, o *overview, now time.Time) error {
 		_, err := fmt.Fprintf(w, "no open warning; %d in the stream, digest %s\n", o.Warnings, o.Digest)
 		return err
 	}
-	if err := outcomeTable(w, o.Open); err != nil {
+	if err := outcomeTable(w, o.Open, zone); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s open; %d in the stream, digest %s\n", plural(uint64(len(o.Open)), "warning"), o.Warnings, o.Digest)
