@@ -54,7 +54,7 @@ func Open(opts Options) (*Files, error) {
 	var problems []error
 	for _, p := range opts.Paths {
 		if p == Stdin {
-			if len(f.live) == 0 {
+			if !slices.ContainsFunc(f.live, func(s *source) bool { return s.path == Stdin }) {
 				f.live = append(f.live, f.newSource(Stdin, io.NopCloser(opts.Stdin), true))
 			}
 			continue
@@ -74,11 +74,18 @@ func Open(opts Options) (*Files, error) {
 	}
 	slices.Sort(finite)
 	finite = slices.Compact(finite)
-	for _, p := range finite {
-		if info, err := os.Stat(p); err == nil {
+	finite = slices.DeleteFunc(finite, func(p string) bool {
+		info, err := os.Stat(p)
+		switch {
+		case err != nil: // it went away; opening it will say so
+		case info.Mode().IsRegular():
 			f.total.Add(info.Size())
+		default: // a pipe or a device may pause at any time
+			f.live = append(f.live, f.newSource(p, &pipe{path: p}, true))
+			return true
 		}
-	}
+		return false
+	})
 	if len(finite) > 0 {
 		f.merge = newMerge(f, finite)
 	}
@@ -149,9 +156,6 @@ func (f *Files) openSource(path string) (*source, error) {
 	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("look at %s: %w", path, errors.Unwrap(err))
-	}
-	if !info.Mode().IsRegular() { // a pipe or a device has no end that we know of, nor a time of writing
-		return newSource(path, file, f.opts.Now(), false, &f.opts), nil
 	}
 	return newSource(path, file, info.ModTime(), false, &f.opts), nil
 }
