@@ -53,6 +53,8 @@ type Message struct {
 	Time    time.Time // when the server stored it
 	// Redelivered says that it may have been given before, to this or another consumer.
 	Redelivered bool
+	// Pending is how many more the stream held for this consumer when the message was given; at least 1 when it was read again.
+	Pending uint64
 	Header      map[string][]string
 
 	raw jetstream.Msg // nil when it was read again from the stream

@@ -87,7 +87,7 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 	}
 	m := Message{
 		Data: raw.Data(), Subject: raw.Subject(), Seq: meta.Sequence.Stream, Time: meta.Timestamp,
-		Redelivered: meta.NumDelivered > 1, Header: raw.Headers(), raw: raw,
+		Redelivered: meta.NumDelivered > 1, Pending: meta.NumPending, Header: raw.Headers(), raw: raw,
 	}
 	if pin := raw.Headers().Get("Nats-Pin-Id"); pin != "" {
 		c.mu.Lock()
@@ -145,7 +145,7 @@ func (c *Consumer) readAgain(ctx context.Context) error {
 	enough := errors.New("enough")
 	var got []Message
 	err := c.s.Read(ctx, c.c.Stream, c.c.Subject, c.last+1, c.until, func(m Message) error {
-		m.Redelivered = true
+		m.Redelivered, m.Pending = true, 1 // what lies behind
 		if got = append(got, m); len(got) == some {
 			return enough
 		}

@@ -206,6 +206,12 @@ func (m *Matcher) Run(ctx context.Context) error {
 		}
 	}
 
+	records, hits := m.c.Stream.Partitions()
+	together, err := m.pace(ctx, records)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+
 	// Owners outlive scanners, so that what is scanned while draining is still followed if it comes in time.
 	hitsCtx, stopHits := context.WithCancel(drain)
 	defer stopHits()
@@ -218,8 +224,6 @@ func (m *Matcher) Run(ctx context.Context) error {
 	}
 	context.AfterFunc(ownersCtx, stopIntake) // an owner that cannot go on stops everything
 	scanners, scanCtx := errgroup.WithContext(intakeCtx)
-	records, hits := m.c.Stream.Partitions()
-	together := newPace(records, 64)
 	for p := range records {
 		scanners.Go(func() error { return m.scan(scanCtx, drain, p, hits, together) })
 	}
@@ -230,13 +234,40 @@ func (m *Matcher) Run(ctx context.Context) error {
 	background.Go(func() { m.tell(scanCtx, drain) })
 	background.Go(func() { m.maintain(scanCtx) })
 
-	err := scanners.Wait()
+	err = scanners.Wait()
 	stopIntake()
 	stopHits()
 	err = errors.Join(err, owners.Wait())
 	background.Wait()
 	return err
 }
+
+// pace lets those partitions rest from the beginning that have no backlog.
+func (m *Matcher) pace(ctx context.Context, partitions int) (*pace, error) {
+	together := newPace(partitions, 64)
+	all, err := m.c.Stream.Info(ctx)
+	if err != nil {
+		return together, err
+	}
+	acked := map[string]uint64{}
+	for _, s := range all {
+		for _, c := range s.Consumers {
+			acked[c.Name] = c.AckedSeq
+		}
+	}
+	for p := range partitions {
+		last, err := m.c.Stream.LastSeq(ctx, stream.Records, stream.RecordsSubject(p))
+		if err != nil {
+			return together, err
+		}
+		if last <= acked[scanName(p)] {
+			together.rest(p)
+		}
+	}
+	return together, nil
+}
+
+func scanName(partition int) string { return fmt.Sprintf("scan-%d", partition) }
 
 // scan scans one partition of RECORDS.
 func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together *pace) error {
@@ -251,7 +282,7 @@ func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together
 	}
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
-			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: fmt.Sprintf("scan-%d", partition),
+			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: scanName(partition),
 			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 16,
 		}, nil
 	}, s.run)

@@ -46,11 +46,11 @@ type scanner struct {
 	digestOf *matcher.Program
 }
 
-// A scanner rests when no batch came for this long: longer than a server takes to give the next one of a backlog, and so
-// short that a partition with few batches does not hold back a busy one. Finding out who owns a partition takes longer.
+// A scanner rests when the stream holds nothing more for it. It also rests when nothing came for so long that another process
+// must have the partition; finding that out at the start takes less.
 const (
-	restFirst = time.Second
-	restAfter = 20 * time.Millisecond
+	restFirst = 2 * time.Second
+	restAfter = 5 * time.Second
 )
 
 // run scans what comes from in until it is closed or ctx ends, then flushes what is under way with drain.
@@ -89,6 +89,9 @@ func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack 
 			s.last = m.Seq
 			if err := s.scan(drain, &m); err != nil {
 				return err
+			}
+			if m.Pending == 0 {
+				s.pace.rest(s.partition)
 			}
 			if s.window >= s.windowMax {
 				if err := s.flush(drain); err != nil {
