@@ -85,6 +85,7 @@ type fold struct {
 	outlook  *estimate // the forecast of the stage that may open an episode; never written after it is set
 	verdicts []verdict
 	done     []*episode // closed since they were last taken
+	lost     uint64     // details that a prompt fold forgot, until it is settled and they are counted
 }
 
 // episode is one life of a warning, told or not.
@@ -184,7 +185,7 @@ func newFold() fold { return fold{at: longAgo, clearDue: never} }
 // clone copies f without the closed episodes. Evidence, points and names are shared where they are never written again.
 func (f *fold) clone() *fold {
 	c := *f
-	c.done = nil
+	c.done, c.lost = nil, 0
 	c.open = f.open.clone()
 	if f.windows != nil {
 		c.windows = slices.Clone(f.windows)

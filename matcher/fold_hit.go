@@ -81,9 +81,11 @@ func (f *fold) stampAll(p *folder, guards uint64, t int64) {
 // lose notes that a bound made the fold forget a detail.
 func (f *fold) lose(p *folder) {
 	f.flawed(flawDetail)
-	if p.lost != nil {
-		p.lost()
+	if p.lost == nil {
+		f.lost++
+		return
 	}
+	p.lost()
 }
 
 // moveHolds begins and ends holds.

@@ -233,7 +233,12 @@ func (t *Tracker) settleEarly(p *progress) {
 	p.floor = max(p.floor, k.time)
 	p.settled.flawed(flawSettledEarly)
 	p.settled.hit(t.settler(p), k)
-	p.refold()
+	if p.folded == 0 {
+		p.refold()
+		return
+	}
+	p.folded-- // it is in the prompt fold already
+	p.prompt.flawed(flawSettledEarly)
 }
 
 // take drops the n oldest pending hits.
@@ -325,6 +330,15 @@ func (t *Tracker) advance(horizon int64) {
 func (t *Tracker) settle(p *progress) {
 	f := t.settler(p)
 	n, fired := 0, false
+	if last := len(p.pending) - 1; last >= 0 && p.folded > last && p.pending[last].time <= t.horizon {
+		// Everything was folded promptly and no timer came between, so that is what settling it gives.
+		t.stats.EvictedDetail += p.prompt.lost
+		known := p.settled.closed()
+		p.settled, p.prompt = *p.prompt, nil
+		p.settled.lost = 0
+		p.settled.done = slices.DeleteFunc(p.settled.done, func(e *episode) bool { return e.number <= known })
+		n, p.folded = last+1, last+1
+	}
 	for {
 		due, kind, place := p.settled.next(p.plan)
 		f.until = after(t.horizon, 1)
