@@ -102,7 +102,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 			}
 			seen[typ] = true
 			for f := range typ.Fields() {
-				if f := f; f.IsExported() {
+				if f.IsExported() {
 					require.NotEmpty(t, f.Tag.Get("doc"), "%s.%s", typ.Name(), f.Name)
 					require.NotEmpty(t, f.Tag.Get("yaml"), "%s.%s", typ.Name(), f.Name)
 					walk(f.Type)

@@ -89,7 +89,7 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if dryRun {
 			return g.dryRun(c.Context(), s)
 		}
-		if !(r.collect && r.match && r.notify) && s.NATS.URL == "" {
+		if r != (roles{true, true, true}) && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
 		if r == (roles{collect: true}) && len(s.Files) == 0 {

@@ -70,7 +70,6 @@ type settingsFlags struct {
 	file    string
 	dataDir string
 	nats    string
-	catalog bool
 	paths   []string
 }
 

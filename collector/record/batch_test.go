@@ -362,10 +362,14 @@ func TestStoredFramesStillOpen(t *testing.T) {
 	want := twin{
 		header: Header{Source: "logs/node-1", Scope: Attrs{{Node, "node-1"}}, Kinds: 1<<Log | 1<<Event, Mark: 1_760_000_000_000_000_000},
 		records: []Record{
-			{Kind: Log, Time: 1_760_000_000_000_000_001, Observed: 1_760_000_000_100_000_000, Seq: 1, ID: 11, Count: 1,
-				Text: []byte("disk full\n\tat line two"), Attrs: Attrs{{Namespace, "shop"}, {Pod, "web-0"}}},
-			{Kind: Event, Time: 1_760_000_001_000_000_000, Observed: 1_760_000_001_100_000_000, Seq: 2, ID: math.MaxUint64, Count: 7,
-				Text: []byte("Back-off restarting failed container"), Attrs: Attrs{{EventReason, "BackOff"}, {Pod, "web-0"}}},
+			{
+				Kind: Log, Time: 1_760_000_000_000_000_001, Observed: 1_760_000_000_100_000_000, Seq: 1, ID: 11, Count: 1,
+				Text: []byte("disk full\n\tat line two"), Attrs: Attrs{{Namespace, "shop"}, {Pod, "web-0"}},
+			},
+			{
+				Kind: Event, Time: 1_760_000_001_000_000_000, Observed: 1_760_000_001_100_000_000, Seq: 2, ID: math.MaxUint64, Count: 7,
+				Text: []byte("Back-off restarting failed container"), Attrs: Attrs{{EventReason, "BackOff"}, {Pod, "web-0"}},
+			},
 			{Kind: Sample, Time: 1_760_000_002_000_000_000, Seq: 3, Count: 1, Value: 0.5, Attrs: Attrs{{MetricName, "up"}}},
 			{Kind: Log, Time: 1_760_000_003_000_000_000, Seq: 4, Count: 1, Text: bytes.Repeat([]byte("again "), 50)},
 		},
@@ -452,11 +456,11 @@ func FuzzBatchDecode(f *testing.F) {
 		var b Builder
 		require.NoError(t, b.Reset(tw.header))
 		for i := range tw.records {
-			if err := b.Add(&tw.records[i]); errors.Is(err, ErrFull) {
+			err := b.Add(&tw.records[i])
+			if errors.Is(err, ErrFull) {
 				return // a narrow frame may hold more records than the wide bound lets in
-			} else {
-				require.NoError(t, err)
 			}
+			require.NoError(t, err)
 		}
 		var again Batch
 		require.NoError(t, again.Decode(b.AppendTo(nil)))

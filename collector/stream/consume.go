@@ -55,7 +55,7 @@ type Message struct {
 	Redelivered bool
 	// Pending is how many more the stream held for this consumer when the message was given; at least 1 when it was read again.
 	Pending uint64
-	Header      map[string][]string
+	Header  map[string][]string
 
 	raw jetstream.Msg // nil when it was read again from the stream
 }

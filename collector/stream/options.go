@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 )
@@ -91,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.DedupWindow = cmp.Or(o.DedupWindow, 10*time.Minute)
 	o.StatusTTL = cmp.Or(o.StatusTTL, 5*time.Minute)
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 
 	check(o.URL != "" || o.DataDir != "", "no URL and no data directory: give one of them")

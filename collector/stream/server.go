@@ -112,9 +112,11 @@ type logger struct{ to *slog.Logger }
 func (l logger) Warnf(format string, v ...any) {
 	l.to.Warn("embedded NATS server", "says", fmt.Sprintf(format, v...))
 }
+
 func (l logger) Errorf(format string, v ...any) {
 	l.to.Error("embedded NATS server", "says", fmt.Sprintf(format, v...))
 }
+
 func (l logger) Fatalf(format string, v ...any) {
 	l.to.Error("embedded NATS server", "says", fmt.Sprintf(format, v...))
 }

@@ -74,7 +74,6 @@ type natsServer struct {
 	t    *testing.T
 	o    server.Options
 	srv  *server.Server
-	port int
 }
 
 func newNATS(t *testing.T, change func(o *server.Options)) *natsServer {
