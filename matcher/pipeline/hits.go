@@ -108,9 +108,9 @@ func (e *hitsEncoder) take() []byte {
 	return b
 }
 
-// appendMarks encodes a message of marks.
-func appendMarks(b []byte, marks []matcher.Mark) []byte {
-	b = append(b, hitsFormat, typeMarks)
+// encodeMarks encodes a message of marks.
+func encodeMarks(marks []matcher.Mark) []byte {
+	b := append(make([]byte, 0, 64*len(marks)), hitsFormat, typeMarks)
 	b = binary.AppendUvarint(b, uint64(len(marks)))
 	for i := range marks {
 		m := &marks[i]

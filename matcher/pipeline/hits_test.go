@@ -78,7 +78,7 @@ func TestMarksComeBackAsTheyWere(t *testing.T) {
 		{Source: "b", Scope: record.Attrs{{Key: "k8s.node.name", Value: "n1"}}, Time: 1 << 60, Ended: true},
 	}
 	var d hitsDecoder
-	hits, got, err := d.decode(appendMarks(nil, want))
+	hits, got, err := d.decode(encodeMarks(want))
 	require.NoError(t, err)
 	require.Nil(t, hits)
 	require.Equal(t, want, got)
@@ -109,7 +109,7 @@ func FuzzDecodeHits(f *testing.F) {
 		_ = e.add(&h)
 	}
 	f.Add(e.take())
-	f.Add(appendMarks(nil, []matcher.Mark{{Source: "b", Scope: record.Attrs{{Key: "k", Value: "v"}}, Time: 1, Ended: true}}))
+	f.Add(encodeMarks([]matcher.Mark{{Source: "b", Scope: record.Attrs{{Key: "k", Value: "v"}}, Time: 1, Ended: true}}))
 	f.Add([]byte{hitsFormat, typeMarks, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d hitsDecoder
@@ -120,9 +120,9 @@ func FuzzDecodeHits(f *testing.F) {
 		}
 		if data[1] == typeMarks {
 			var again hitsDecoder
-			_, got, err := again.decode(appendMarks(nil, marks))
+			_, got, err := again.decode(encodeMarks(marks))
 			require.NoError(t, err)
-			require.Equal(t, len(marks), len(got))
+			require.Len(t, got, len(marks))
 			return
 		}
 		for _, h := range hits {

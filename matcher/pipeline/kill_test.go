@@ -30,7 +30,7 @@ const (
 )
 
 // workload gives frame i of n: source i%workSources tells what happened in its nodes since its last frame.
-func workload(t testing.TB, i, n int) []byte {
+func workload(t *testing.T, i, n int) []byte {
 	t.Helper()
 	source, round := i%workSources, i/workSources
 	dice := rand.New(rand.NewPCG(uint64(i), 7))
@@ -60,7 +60,7 @@ func workConfig(r *rig, p *matcher.Program) Config {
 }
 
 // settled reports whether everything that was published was followed and committed.
-func settled(t testing.TB, s *stream.Stream) bool {
+func settled(t *testing.T, s *stream.Stream) bool {
 	t.Helper()
 	all, err := s.Info(context.Background())
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ type result struct {
 	open   int
 }
 
-func resultOf(t testing.TB, r *rig) result {
+func resultOf(t *testing.T, r *rig) result {
 	t.Helper()
 	last, _ := warnings(t, r.stream)
 	out := result{states: map[matcher.State]int{}}
@@ -176,9 +176,9 @@ func TestKilledAtRandomPointsNothingIsLostOrToldTwice(t *testing.T) {
 	want := resultOf(t, r)
 	r.close()
 	require.Greater(t, want.count, 20)
-	require.Greater(t, want.open, 0)
-	require.Greater(t, want.states[matcher.Averted], 0)
-	require.Greater(t, want.states[matcher.Resolved], 0)
+	require.Positive(t, want.open)
+	require.Positive(t, want.states[matcher.Averted])
+	require.Positive(t, want.states[matcher.Resolved])
 
 	dir := t.TempDir()
 	for range kills {

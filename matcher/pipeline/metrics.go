@@ -27,8 +27,8 @@ type metrics struct {
 
 // counted is a counter whose value the status reads too.
 type counted struct {
-	prometheus.Counter
-	n atomic.Uint64
+	prometheus.Counter // exported; only Inc and AddN may move it
+	n                  atomic.Uint64
 }
 
 // Inc adds one.
@@ -37,7 +37,7 @@ func (c *counted) Inc() { c.AddN(1) }
 // AddN adds n.
 func (c *counted) AddN(n int) {
 	c.n.Add(uint64(n))
-	c.Counter.Add(float64(n))
+	c.Add(float64(n))
 }
 
 // Value returns the count.

@@ -41,7 +41,7 @@ func (r *refusing) Commit(partition int, c store.Commit) (uint64, error) {
 	return r.Store.Commit(partition, c)
 }
 
-func testOwner(t testing.TB, s ledger, out publisher, past pastOf) *owner {
+func testOwner(t *testing.T, s ledger, out publisher, past pastOf) *owner {
 	t.Helper()
 	p := program(t, "memory")
 	return &owner{
@@ -53,7 +53,7 @@ func testOwner(t testing.TB, s ledger, out publisher, past pastOf) *owner {
 }
 
 // hitsOf is the message of the hits of some lines of a node.
-func hitsOf(t testing.TB, seq uint64, second int, texts ...string) stream.Message {
+func hitsOf(t *testing.T, seq uint64, second int, texts ...string) stream.Message {
 	t.Helper()
 	p := program(t, "memory")
 	var e hitsEncoder
@@ -75,7 +75,7 @@ func hitsOf(t testing.TB, seq uint64, second int, texts ...string) stream.Messag
 }
 
 // follow runs an owner over messages.
-func follow(t testing.TB, o *owner, messages ...stream.Message) (acked uint64) {
+func follow(t *testing.T, o *owner, messages ...stream.Message) (acked uint64) {
 	t.Helper()
 	require.NoError(t, o.restore(context.Background()))
 	in, a := make(chan stream.Message, len(messages)), &acks{}
@@ -88,7 +88,7 @@ func follow(t testing.TB, o *owner, messages ...stream.Message) (acked uint64) {
 }
 
 // told gives "state-revision" of what was published.
-func told(t testing.TB, out *sent) (list []string) {
+func told(t *testing.T, out *sent) (list []string) {
 	t.Helper()
 	for _, m := range out.take() {
 		w, err := DecodeWarning(m.data)

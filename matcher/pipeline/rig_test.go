@@ -33,7 +33,7 @@ remedies:
   - {do: look at the node, risk: look}
 `
 
-func program(t testing.TB, ids ...string) *matcher.Program {
+func program(t *testing.T, ids ...string) *matcher.Program {
 	t.Helper()
 	var all []*signatures.Signature
 	for _, id := range ids {
@@ -61,7 +61,7 @@ func line(node string, second int, text string) record.Record {
 }
 
 // frame is a batch of a source with a mark.
-func frame(t testing.TB, source string, markSecond int, ended bool, records ...record.Record) []byte {
+func frame(t *testing.T, source string, markSecond int, ended bool, records ...record.Record) []byte {
 	t.Helper()
 	var b record.Builder
 	require.NoError(t, b.Reset(record.Header{Source: source, Kinds: 1 << record.Log}))
@@ -82,7 +82,7 @@ func streamOptions(dir string) stream.Options {
 	return stream.Options{DataDir: dir, RecordPartitions: 2, HitPartitions: 3}
 }
 
-func newRig(t testing.TB, dir string) *rig {
+func newRig(t *testing.T, dir string) *rig {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -113,7 +113,7 @@ type running struct {
 	err    error
 }
 
-func run(t testing.TB, c Config) *running {
+func run(t *testing.T, c Config) *running {
 	t.Helper()
 	m, err := New(c)
 	require.NoError(t, err)
@@ -127,14 +127,14 @@ func run(t testing.TB, c Config) *running {
 	return r
 }
 
-func (r *running) stop(t testing.TB) {
+func (r *running) stop(t *testing.T) {
 	t.Helper()
 	r.cancel()
 	<-r.done
 	require.NoError(t, r.err)
 }
 
-func (r *rig) publish(t testing.TB, frames ...[]byte) {
+func (r *rig) publish(t *testing.T, frames ...[]byte) {
 	t.Helper()
 	p, err := NewPublisher(r.stream, nil)
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func (r *rig) publish(t testing.TB, frames ...[]byte) {
 }
 
 // warnings reads WARNINGS from its beginning: the last revision of each warning, and how often each revision is there.
-func warnings(t testing.TB, s *stream.Stream) (last map[string]matcher.Warning, times map[string]int) {
+func warnings(t *testing.T, s *stream.Stream) (last map[string]matcher.Warning, times map[string]int) {
 	t.Helper()
 	last, times = map[string]matcher.Warning{}, map[string]int{}
 	err := s.Read(context.Background(), stream.Warnings, "", 0, 0, func(m stream.Message) error {
@@ -174,7 +174,7 @@ func stands(last map[string]matcher.Warning) map[string]matcher.State {
 	return m
 }
 
-func eventually(t testing.TB, s *stream.Stream, want map[string]matcher.State) {
+func eventually(t *testing.T, s *stream.Stream, want map[string]matcher.State) {
 	t.Helper()
 	var got map[string]matcher.State
 	require.Eventually(t, func() bool {

@@ -203,7 +203,7 @@ func (s *scanner) flush(ctx context.Context) error {
 		for part := range slices.Chunk(list, 1024) {
 			for p := range s.hits {
 				// No id: a mark that comes twice does nothing.
-				if err := s.out.PublishHits(ctx, p, "", appendMarks(nil, part)); err != nil {
+				if err := s.out.PublishHits(ctx, p, "", encodeMarks(part)); err != nil {
 					return fmt.Errorf("publish the marks of partition %d: %w", s.partition, err)
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -81,7 +80,7 @@ func (s *sent) take() []sentMessage {
 	return all
 }
 
-func memoryStore(t testing.TB) *store.Store {
+func memoryStore(t *testing.T) *store.Store {
 	t.Helper()
 	s, err := store.Open(store.Options{InMemory: true})
 	require.NoError(t, err)
@@ -89,16 +88,16 @@ func memoryStore(t testing.TB) *store.Store {
 	return s
 }
 
-func testMetrics(t testing.TB) *metrics {
+func testMetrics(t *testing.T) *metrics {
 	t.Helper()
 	m, err := newMetrics(nil)
 	require.NoError(t, err)
 	return m
 }
 
-func testScanner(t testing.TB, out publisher) *scanner {
+func testScanner(t *testing.T, out publisher) *scanner {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	p := program(t, "memory", "memory-too")
 	return &scanner{
 		partition: 1, hits: 3, program: func() *matcher.Program { return p }, out: out, inputs: newInputs(time.Now, time.Minute),
@@ -247,9 +246,10 @@ func TestAnIDOfHitsDependsOnBatchAndProgram(t *testing.T) {
 	a, b := program(t, "a"), program(t, "a", "b")
 	one := frame(t, "logs/n1", 10, false, line("n1", 1, "memory is getting low"))
 	two := frame(t, "logs/n1", 10, false, line("n1", 2, "memory is getting low"))
-	require.Equal(t, ids(a, 1, one), ids(a, 1, one), "a batch that comes again gives the same ids")
-	require.NotContains(t, ids(b, 1, one), ids(a, 1, one)[0], "its hits of another program are not repeats")
-	require.NotEqual(t, ids(a, 1, one), ids(a, 1, two), "nor are those of a stream that was made anew")
+	first := ids(a, 1, one)
+	require.Equal(t, first, ids(a, 1, one), "a batch that comes again gives the same ids")
+	require.NotContains(t, ids(b, 1, one), first[0], "its hits of another program are not repeats")
+	require.NotEqual(t, first, ids(a, 1, two), "nor are those of a stream that was made anew")
 }
 
 func TestManyHitsOfOneBatchAreSentInSeveralMessages(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,6 @@ func (b *Bucket) Delete(key []byte) error {
 // is returned as it is.
 func (b *Bucket) Range(prefix []byte, fn func(key, value []byte) error) error {
 	return b.s.scan("read bucket "+b.name, bucketKey(b.name, prefix), func(key, value []byte) error {
-		return fn(append(prefix[:len(prefix):len(prefix)], key...), value)
+		return fn(slices.Concat(prefix, key), value)
 	})
 }

@@ -17,8 +17,8 @@ type place struct {
 	outbox   uint64 // the number that the next outbox entry gets
 }
 
-func (p place) append(b []byte) []byte {
-	b = append(b, codecVersion)
+func (p place) encode() []byte {
+	b := append(make([]byte, 0, 17), codecVersion)
 	b = binary.BigEndian.AppendUint64(b, p.position)
 	return binary.BigEndian.AppendUint64(b, p.outbox)
 }
@@ -36,8 +36,8 @@ type write struct {
 	expires    uint64
 }
 
-func (w write) append(b []byte) []byte {
-	b = append(b, codecVersion, bit(w.value != nil))
+func (w write) encode() []byte {
+	b := append(make([]byte, 0, 20+len(w.key)+len(w.value)), codecVersion, bit(w.value != nil))
 	b = binary.BigEndian.AppendUint64(b, w.expires)
 	b = appendBytes(b, w.key)
 	return append(b, w.value...)
@@ -61,8 +61,8 @@ func decodeWrite(b []byte) (write, error) {
 	return w, nil
 }
 
-func (r *Revision) append(b []byte) []byte {
-	b = append(b, codecVersion, bit(r.Final))
+func (r *Revision) encode() []byte {
+	b := append(make([]byte, 0, 128+len(r.Body)), codecVersion, bit(r.Final))
 	b = binary.BigEndian.AppendUint32(b, r.Revision)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Opened.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixNano()))

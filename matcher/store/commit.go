@@ -125,7 +125,7 @@ func (s *Store) writes(partition int, c Commit) (uint64, []write, error) {
 		if len(r.Body) > MaxValueBytes {
 			return 0, nil, fmt.Errorf("revision %d of warning %s of %d bytes is above the limit of %d", r.Revision, r.ID, len(r.Body), MaxValueBytes)
 		}
-		w = append(w, write{key: outboxKey(partition, at.outbox), value: r.append(nil)})
+		w = append(w, write{key: outboxKey(partition, at.outbox), value: r.encode()})
 		at.outbox++
 		last[r.ID] = i
 	}
@@ -135,7 +135,7 @@ func (s *Store) writes(partition int, c Commit) (uint64, []write, error) {
 		}
 	}
 	at.position = c.Position
-	return first, append(w, write{key: partKey(tablePosition, partition), value: at.append(nil)}), nil
+	return first, append(w, write{key: partKey(tablePosition, partition), value: at.encode()}), nil
 }
 
 func (s *Store) step(name string) error {
@@ -177,7 +177,7 @@ func (s *Store) staged(partition int, p *part, writes []write) error {
 	}
 	stage := make([]write, len(writes))
 	for i, w := range writes {
-		stage[i] = write{key: stagedKey(partition, uint32(i)), value: w.append(nil)}
+		stage[i] = write{key: stagedKey(partition, uint32(i)), value: w.encode()}
 	}
 	if err := s.several("stage", stage); err != nil {
 		return err

@@ -161,7 +161,7 @@ func TestAKilledProcessLosesNoCommit(t *testing.T) {
 			dir := t.TempDir()
 			s, err := Open(Options{Dir: dir, NoSync: noSync, memTable: small})
 			require.NoError(t, err)
-			defer s.Close()
+			defer func() { require.NoError(t, s.Close()) }()
 			want := content{Progress: map[string]string{}}
 			for i := range 50 {
 				k := fmt.Sprintf("k%d", i%7)
@@ -201,6 +201,7 @@ func TestAnInterruptedCommitIsThereWhollyOrNotAtAll(t *testing.T) {
 	// Count the steps of an undisturbed commit, then cut the commit before each of them.
 	var steps []string
 	run := func(t *testing.T, at int) (*Store, string, error) {
+		t.Helper()
 		dir := t.TempDir()
 		s, err := Open(Options{Dir: dir, NoSync: true, memTable: small})
 		require.NoError(t, err)

@@ -63,9 +63,7 @@ func (s *Store) sweepBodies(ctx context.Context) error {
 	named := map[string]bool{}
 	err := s.scan("list signature sets", []byte{tableSet}, func(_, v []byte) error {
 		var set Set
-		if err := json.Unmarshal(v, &set); err != nil {
-			return nil //nolint:nilerr // LoadSet tells about it, and its bodies are read anew
-		}
+		_ = json.Unmarshal(v, &set) // LoadSet tells about a damaged one, and its bodies are read anew
 		for _, f := range set.Files {
 			for _, d := range f.Signatures {
 				named[d] = true
@@ -100,11 +98,8 @@ func (s *Store) sweepIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range suspects {
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := s.dropStale(key); err != nil {
+	for i := 0; i < len(suspects) && ctx.Err() == nil; i++ {
+		if err := s.dropStale(suspects[i]); err != nil {
 			return err
 		}
 	}

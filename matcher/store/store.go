@@ -289,9 +289,21 @@ func (s *Store) scan(doing string, prefix []byte, fn func(key, value []byte) err
 	return s.explain(doing, err)
 }
 
+// badgerLog passes on what an operator can act on.
 type badgerLog struct{ l *slog.Logger }
 
-func (b badgerLog) Errorf(f string, a ...any)   { b.l.Error("badger", "message", fmt.Sprintf(f, a...)) }
-func (b badgerLog) Warningf(f string, a ...any) { b.l.Warn("badger", "message", fmt.Sprintf(f, a...)) }
-func (b badgerLog) Infof(string, ...any)        {}
-func (b badgerLog) Debugf(string, ...any)       {}
+// Errorf implements badger.Logger.
+func (b badgerLog) Errorf(f string, a ...any) {
+	b.l.Error("badger", "message", fmt.Sprintf(f, a...))
+}
+
+// Warningf implements badger.Logger.
+func (b badgerLog) Warningf(f string, a ...any) {
+	b.l.Warn("badger", "message", fmt.Sprintf(f, a...))
+}
+
+// Infof says nothing.
+func (b badgerLog) Infof(string, ...any) {}
+
+// Debugf says nothing.
+func (b badgerLog) Debugf(string, ...any) {}

@@ -70,7 +70,7 @@ func TestAFullDiskRefusesWritesAndGivesThemBack(t *testing.T) {
 	now := time.Unix(1000, 0)
 	s, err := Open(Options{InMemory: true, Now: func() time.Time { return now }})
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { require.NoError(t, s.Close()) }()
 	left := uint64(10 << 20)
 	s.free = func(string) (uint64, bool) { return left, true }
 	now = now.Add(time.Second)

@@ -77,7 +77,7 @@ func (s *Store) Warnings(f Filter, fn func(Revision) error) error {
 }
 
 func (f *Filter) chooses(r *Revision) bool {
-	return !(f.Open && r.Final) && !(f.Finished && !r.Final) && (f.Signature == "" || f.Signature == r.Signature)
+	return (!f.Open || !r.Final) && (!f.Finished || r.Final) && (f.Signature == "" || f.Signature == r.Signature)
 }
 
 // Warning returns the last revision of a warning, and whether it is known.
@@ -118,7 +118,7 @@ func (s *Store) appendWarning(w []write, r *Revision) []write {
 		expires = uint64(max(s.opt.Now().Add(s.opt.Retention).Unix(), 1))
 	}
 	return append(w,
-		write{key: warningKey(r.ID), value: r.append(nil), expires: expires},
+		write{key: warningKey(r.ID), value: r.encode(), expires: expires},
 		write{key: newestKey(r.Opened.UnixNano(), r.ID), value: []byte{}, expires: expires})
 }
 

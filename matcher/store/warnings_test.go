@@ -74,7 +74,7 @@ func TestFinishedWarningsAreForgottenAfterTheRetention(t *testing.T) {
 	now := time.Now()
 	s, err := Open(Options{InMemory: true, Retention: time.Hour, Now: func() time.Time { return now }})
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { require.NoError(t, s.Close()) }()
 	now = now.Add(-2 * time.Hour) // written two hours ago
 	final := revision("finished", 2, "")
 	final.Final = true
