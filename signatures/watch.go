@@ -69,7 +69,7 @@ func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set,
 				settle.Reset(opts.Debounce)
 			}
 			continue
-		case _ = <-w.Errors: // events were lost; what changed will be found by reading
+		case <-w.Errors: //nolint:errcheck // events were lost; what changed will be found by reading
 		case <-settle.C:
 		case <-tick.C:
 		}

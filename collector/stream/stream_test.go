@@ -71,9 +71,9 @@ func numbers(from, to int) []string {
 
 // natsServer runs a server of its own on a port that stays the same over restarts.
 type natsServer struct {
-	t    *testing.T
-	o    server.Options
-	srv  *server.Server
+	t   *testing.T
+	o   server.Options
+	srv *server.Server
 }
 
 func newNATS(t *testing.T, change func(o *server.Options)) *natsServer {
