@@ -323,6 +323,9 @@ func (t *Tracker) advance(horizon int64) {
 		t.tell(p)
 		t.soil(p)
 		t.schedule(p)
+		if p.due <= t.horizon { // it was settled a moment ago, so nothing is; but a loop here would have no end
+			t.timers.set(p, after(t.horizon, 1))
+		}
 	}
 }
 
