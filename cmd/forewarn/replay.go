@@ -30,6 +30,9 @@ func newReplay(g *globals) *cobra.Command {
 digest is the same for the same warnings, live (see forewarn status) or replayed, whatever order the records came in.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if lateness < 0 {
+				return usage("--lateness %s: a duration cannot be negative", lateness)
+			}
 			_, program, err := from.program(g)
 			if err != nil {
 				return err

@@ -50,6 +50,12 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if failOn != "" && signatures.Severity(failOn).Rank() >= len(signatures.Severities()) {
 				return usage("--fail-on %q: use critical, high, medium, low or info", failOn)
 			}
+			if !slices.Contains([]string{"auto", "always", "never"}, progress) {
+				return usage("--progress %q: use auto, always or never", progress)
+			}
+			if lateness < 0 {
+				return usage("--lateness %s: a duration cannot be negative", lateness)
+			}
 			location, err := time.LoadLocation(zone)
 			if err != nil {
 				return usage("--zone %q: %w: use UTC, Local or a name such as Europe/Berlin", zone, err)
