@@ -323,7 +323,7 @@ func (t *Tracker) advance(horizon int64) {
 		t.tell(p)
 		t.soil(p)
 		t.schedule(p)
-		if p.due <= t.horizon { // it was settled a moment ago, so nothing is; but a loop here would have no end
+		if p.place >= 0 && p.due <= t.horizon { // it was settled a moment ago, so nothing is; but a loop here would have no end
 			t.timers.set(p, after(t.horizon, 1))
 		}
 	}
