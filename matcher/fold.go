@@ -235,7 +235,7 @@ func (f *fold) idle(p *plan) (nothing bool, until int64) {
 	if f.open != nil || f.waiting != nil || len(f.holds) > 0 {
 		return false, never
 	}
-	until = longAgo
+	until = f.at // a late hit counts as of the horizon, and must not number its episode like one that ended then
 	for i := range f.windows {
 		if n := len(f.windows[i].items); n > 0 {
 			until = max(until, after(f.windows[i].items[n-1].time, p.slot(i).Within))
