@@ -189,6 +189,96 @@ func TestKilledAtRandomPointsNothingIsLostOrToldTwice(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// TestMovingProcess is a matching process on the server of another process, until it is killed.
+func TestMovingProcess(t *testing.T) {
+	url := os.Getenv("FOREWARN_TEST_NATS")
+	if url == "" {
+		return
+	}
+	st, err := store.Open(store.Options{Dir: os.Getenv("FOREWARN_TEST_DIR")})
+	require.NoError(t, err)
+	o := streamOptions("")
+	o.URL = url
+	s, err := stream.Open(t.Context(), o)
+	require.NoError(t, err)
+	c := workConfig(&rig{s, st}, program(t, "memory"))
+	c.Instance = ""
+	m, err := New(c)
+	require.NoError(t, err)
+	require.NoError(t, m.Run(t.Context()))
+}
+
+func TestPartitionsMoveWhenTheirOwnerIsKilled(t *testing.T) {
+	const frames = 900
+	undisturbed := newRig(t, t.TempDir())
+	m := run(t, workConfig(undisturbed, program(t, "memory")))
+	feed := func(r *rig, from, to int) {
+		out, err := NewPublisher(r.stream, nil)
+		require.NoError(t, err)
+		for i := from; i < to; i++ {
+			require.NoError(t, out.Emit(t.Context(), workload(t, i, frames)))
+		}
+		require.NoError(t, out.Close(t.Context()))
+	}
+	calm := func(r *rig) {
+		require.Eventually(t, func() bool { return settled(t, r.stream) }, 60*time.Second, 20*time.Millisecond)
+	}
+	feed(undisturbed, 0, workSources)
+	calm(undisturbed)
+	feed(undisturbed, workSources, frames)
+	calm(undisturbed)
+	m.stop(t)
+	want := resultOf(t, undisturbed)
+
+	dir := t.TempDir()
+	r := newRig(t, dir)
+	url, err := stream.FindURL(dir)
+	require.NoError(t, err)
+	stores := []string{t.TempDir(), t.TempDir()}
+	spawn := func(i int) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMovingProcess$", "-test.timeout=4m")
+		cmd.Env = append(os.Environ(), "FOREWARN_TEST_NATS="+url, "FOREWARN_TEST_DIR="+stores[i%2])
+		cmd.Stderr = os.Stderr
+		require.NoError(t, cmd.Start())
+		return cmd
+	}
+	acked := func() (n uint64) {
+		all, err := r.stream.Info(t.Context())
+		require.NoError(t, err)
+		for _, s := range all {
+			for _, c := range s.Consumers {
+				n += c.AckedSeq
+			}
+		}
+		return n
+	}
+	// Two processes at a time, each with a store of its own; the one that leads is killed and comes back as the second.
+	active := spawn(0)
+	feed(r, 0, workSources)
+	calm(r)
+	for i := 1; i <= 3; i++ {
+		next := spawn(i)
+		before := acked()
+		feed(r, max(workSources, (i-1)*frames/4), i*frames/4)
+		require.Eventually(t, func() bool { return acked() > before+100 }, 60*time.Second, time.Millisecond)
+		require.NoError(t, active.Process.Kill()) // in the middle of it
+		require.Error(t, active.Wait())
+		active = next
+	}
+	feed(r, 3*frames/4, frames-workSources)
+	calm(r)
+	require.NoError(t, active.Process.Kill())
+	require.Error(t, active.Wait())
+
+	// Whoever comes last, with whatever of its own, has the whole state.
+	m = run(t, workConfig(r, program(t, "memory")))
+	feed(r, frames-workSources, frames)
+	calm(r)
+	calm(r)
+	m.stop(t)
+	require.Equal(t, want, resultOf(t, r))
+}
+
 // child runs TestMatchingProcess to its end, or kills it after a while.
 func child(t *testing.T, dir string, frames int, after time.Duration) {
 	t.Helper()

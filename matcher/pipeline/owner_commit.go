@@ -24,7 +24,7 @@ func (o *owner) commit(ctx context.Context) error {
 	o.tracker.Dirty(func(key, value []byte) {
 		c.Progress = append(c.Progress, store.Entry{Key: bytes.Clone(key), Value: bytes.Clone(value)})
 	})
-	c.Outbox = o.revisions()
+	c.Outbox, c.Kept = o.revisions()
 	began := time.Now()
 	first, err := o.persist(ctx, c)
 	if err != nil {
@@ -44,15 +44,11 @@ func (o *owner) commit(ctx context.Context) error {
 	return nil
 }
 
-// revisions encodes the changes that are to be told.
-func (o *owner) revisions() []store.Revision {
-	var list []store.Revision
+// revisions encodes the changes: those that are to be told, and those that an earlier owner told.
+func (o *owner) revisions() (tell, kept []store.Revision) {
 	for i := range o.changes {
 		c := &o.changes[i]
 		o.open.take(&c.Warning)
-		if known, ok := o.told[c.Warning.ID]; ok && c.Warning.Revision <= known {
-			continue
-		}
 		o.dress(&c.Warning)
 		body, err := EncodeWarning(c)
 		if err != nil { // only a number that JSON lacks can get here
@@ -60,10 +56,15 @@ func (o *owner) revisions() []store.Revision {
 			o.log.Error("a warning cannot be written and is lost; please report this with the signature", "signature", c.Warning.Signature, "error", err)
 			continue
 		}
-		o.metrics.warnings.WithLabelValues(string(c.Warning.State)).Inc()
-		list = append(list, Revision(&c.Warning, body))
+		r := Revision(&c.Warning, body)
+		if known, ok := o.told[r.ID]; ok && r.Revision <= known {
+			kept = append(kept, r)
+			continue
+		}
+		o.metrics.warnings.WithLabelValues(r.State).Inc()
+		tell = append(tell, r)
 	}
-	return list
+	return tell, kept
 }
 
 // dress adds what the signature's body says. A warning of a signature that has changed since is dressed from the store.

@@ -205,6 +205,9 @@ func TestWhatAnEarlierOwnerToldIsNotToldAgain(t *testing.T) {
 	a.Redelivered, b.Redelivered = true, true // a new owner reads them again
 	s := memoryStore(t)
 	follow(t, testOwner(t, s, out, pastOf{last: 5, told: map[string]uint32{w.Warning.ID: w.Warning.Revision}}), a, b)
+	kept := 0
+	require.NoError(t, s.Warnings(store.Filter{}, func(store.Revision) error { kept++; return nil }))
+	require.Equal(t, 1, kept)
 	require.Equal(t, []string{"imminent"}, told(t, out), "the first revision is in the stream, the second was not told yet")
 }
 

@@ -21,6 +21,8 @@ type Commit struct {
 	Progress []Entry
 	// Outbox holds the revisions that must be published, in that order. Each is also kept as its warning's last revision.
 	Outbox []Revision
+	// Kept holds revisions that are published already, by whoever: they are kept as their warning's last revision, and no more.
+	Kept []Revision
 	// Done are the numbers of outbox entries that are published since the last step. They go with this one, because a
 	// write of their own costs a sync: see [Store.OutboxDone].
 	Done []uint64
@@ -119,7 +121,10 @@ func (s *Store) writes(partition int, c Commit) (uint64, []write, error) {
 	for _, n := range c.Done {
 		w = append(w, write{key: outboxKey(partition, n)})
 	}
-	last := map[string]int{} // warning id -> the place of its last revision in c.Outbox
+	last := map[string]*Revision{} // by warning id
+	for i := range c.Kept {
+		last[c.Kept[i].ID] = &c.Kept[i]
+	}
 	for i := range c.Outbox {
 		r := &c.Outbox[i]
 		if len(r.Body) > MaxValueBytes {
@@ -127,12 +132,10 @@ func (s *Store) writes(partition int, c Commit) (uint64, []write, error) {
 		}
 		w = append(w, write{key: outboxKey(partition, at.outbox), value: r.encode()})
 		at.outbox++
-		last[r.ID] = i
+		last[r.ID] = r
 	}
-	for i := range c.Outbox {
-		if last[c.Outbox[i].ID] == i {
-			w = s.appendWarning(w, &c.Outbox[i])
-		}
+	for _, r := range last {
+		w = s.appendWarning(w, r)
 	}
 	at.position = c.Position
 	return first, append(w, write{key: partKey(tablePosition, partition), value: at.encode()}), nil

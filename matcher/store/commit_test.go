@@ -86,6 +86,11 @@ func TestCommitKeepsStateOutboxAndPositionTogether(t *testing.T) {
 	require.NoError(t, s.OutboxDone(3, numbers[1]))
 	require.Equal(t, content{9, map[string]string{"b": "", "c": "3"}, []string{"w1-2", "w3-1"}}, read(t, s, 3))
 
+	require.NoError(t, commit(s, 3, Commit{Position: 10, Kept: []Revision{revision("w4", 1, "told elsewhere")}}))
+	_, found, err := s.Warning("w4")
+	require.NoError(t, err)
+	require.True(t, found)
+
 	require.NoError(t, commit(s, 3, Commit{Position: 1, Reset: true, Progress: []Entry{{[]byte("c"), []byte("new")}}}))
 	require.Equal(t, content{1, map[string]string{"c": "new"}, []string{"w1-2", "w3-1"}}, read(t, s, 3))
 
