@@ -208,8 +208,6 @@ func (d dice) amount() (count int, distinct *signatures.Distinct, within signatu
 
 func is(words ...string) signatures.Match { return signatures.Match{Equals: words} }
 
-func number(v float64) *float64 { return &v }
-
 // rungCondition may need a history.
 func (d dice) rungCondition() signatures.Condition {
 	switch n := d.IntN(100); {
@@ -235,15 +233,15 @@ func (d dice) sample() *signatures.SampleCondition {
 	}
 	switch d.IntN(6) {
 	case 0:
-		c.Rate, c.Above = d.seconds(5, 10, 30), number(pick(d, 0.1, 0.5, 1))
+		c.Rate, c.Above = d.seconds(5, 10, 30), new(pick(d, 0.1, 0.5, 1))
 	case 1:
-		c.Of, c.Above = &signatures.SeriesRef{Metric: pick(d, "limit", "m0")}, number(pick(d, 0.5, 1))
+		c.Of, c.Above = &signatures.SeriesRef{Metric: pick(d, "limit", "m0")}, new(pick(d, 0.5, 1))
 	case 2:
-		c.Below = number(pick[float64](d, 1, 3))
+		c.Below = new(pick[float64](d, 1, 3))
 	case 3:
-		c.Above, c.Below = number(1), number(5)
+		c.Above, c.Below = new(1.0), new(5.0)
 	default:
-		c.Above = number(pick[float64](d, 1, 3))
+		c.Above = new(pick[float64](d, 1, 3))
 	}
 	if d.chance(50) {
 		c.For = d.seconds(1, 5, 10)
@@ -260,7 +258,7 @@ func (d dice) condition() signatures.Condition {
 		case n < 80:
 			return signatures.Condition{Change: &signatures.ChangeCondition{Kind: is("Pod"), Path: "phase", To: is(some(d, "A", "B", "C")...)}}
 		case n < 90:
-			return signatures.Condition{Sample: &signatures.SampleCondition{Metric: pick(d, "m0", "m1"), Above: number(pick[float64](d, 1, 3))}}
+			return signatures.Condition{Sample: &signatures.SampleCondition{Metric: pick(d, "m0", "m1"), Above: new(pick[float64](d, 1, 3))}}
 		case n < 95:
 			return signatures.Condition{Log: &signatures.LogCondition{Contains: signatures.Text{Any: some(d, "alpha", "beta", "gamma")}}}
 		default:
@@ -466,7 +464,7 @@ func (d dice) leaf() signatures.Condition {
 		if d.chance(20) {
 			f := signatures.LogField{Name: pick(d, "took", "level", "a.b"), Is: is(pick(d, "warn", "5s", "12", "alpha"))}
 			if d.chance(50) {
-				f.Is, f.Above = signatures.Match{}, number(4)
+				f.Is, f.Above = signatures.Match{}, new(4.0)
 			}
 			c.Log.Fields = []signatures.LogField{f}
 		}

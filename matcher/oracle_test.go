@@ -378,7 +378,7 @@ func (o *oracle) climbAny(t int64, roles uint64, r *record.Record) (climbed bool
 		case l.reached || o.candidate != nil && o.candidate.stage == s:
 			l.last = max(l.last, t)
 			o.judge(t)
-		case !climbed && !(o.candidate != nil && o.guarded(s)):
+		case !climbed && (o.candidate == nil || !o.guarded(s)):
 			climbed = true
 			l.last = t
 			o.complete(s, t)
