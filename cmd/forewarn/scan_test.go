@@ -205,7 +205,9 @@ func TestScanTellsOfAStreamAtOnce(t *testing.T) {
 			ended := make(chan int, 1)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			go func() { ended <- execute(ctx, []string{"scan", "-s", quotaSignature, "-o", format, "-"}, stdio{in, &out, &errs}) }()
+			go func() {
+				ended <- execute(ctx, []string{"scan", "-s", quotaSignature, "-o", format, "-"}, stdio{in, &out, &errs})
+			}()
 			_, err := io.WriteString(feed, "2026-03-01T12:00:00Z disk quota exceeded\n")
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { return strings.Contains(out.String(), "disk quota exceeded") }, 10*time.Second, time.Millisecond,
