@@ -47,7 +47,7 @@ digest is the same for the same warnings, live (see forewarn status) or replayed
 				return fmt.Errorf("read recording %s: %w", args[0], err)
 			}
 			defer r.Close()
-			engine, err := matcher.NewEngine(program, matcher.TrackerOptions{Lateness: lateness})
+			engine, err := matcher.NewEngine(program, tracking(lateness))
 			if err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
 			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn)}
-			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, matcher.TrackerOptions{Lateness: lateness})
+			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, tracking(lateness))
 		},
 	}
 	f := c.Flags()
@@ -83,6 +83,14 @@ With -o json each revision of a warning is one JSON object a line.`,
 	completeValues(c, map[string][]string{"format": {"text", "json"}, "fail-on": severities(), "progress": {"auto", "always", "never"}})
 	_ = c.RegisterFlagCompletionFunc("explain", completeIDs) // the flag is there
 	return c
+}
+
+// tracking are options with this lateness; to the tracker 0 is the default and less is none.
+func tracking(lateness time.Duration) matcher.TrackerOptions {
+	if lateness == 0 {
+		lateness = -1
+	}
+	return matcher.TrackerOptions{Lateness: lateness}
 }
 
 // scan is one run over files.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -158,6 +159,15 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	}
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
+	}
+	if s.Listen != "" {
+		_, port, err := net.SplitHostPort(s.Listen)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
+		}
 	}
 	if _, err := s.tracking(); err != nil {
 		problems = append(problems, place("match", err.Error(), ""))

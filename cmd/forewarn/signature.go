@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -35,7 +36,7 @@ Errors give exit code 4; with --strict warnings do as well, and what a shipped s
 			from := signatureFlags{paths: paths}
 			set, problems := from.load(signatures.Options{Catalogue: strict})
 			_, more := matcher.Compile(set.All(), matcher.CompileOptions{})
-			problems = append(problems, more...)
+			problems = append(append([]signatures.Problem{}, problems...), more...) // an empty list is [] for tools
 			err := g.print(problems, func(w io.Writer) error {
 				for _, p := range problems {
 					if _, err := fmt.Fprintln(w, p.Error()); err != nil {
@@ -74,11 +75,12 @@ func newTest(g *globals) *cobra.Command {
 		Short: "Run the tests that signatures carry; without a path, the catalogue's",
 		RunE: func(_ *cobra.Command, paths []string) error {
 			from := signatureFlags{paths: paths}
-			set, program, err := from.program(g)
-			if err != nil {
-				return err
+			set, problems := from.load(signatures.Options{})
+			_, more := matcher.Compile(set.All(), matcher.CompileOptions{})
+			problems = signatures.Errors(append(problems, more...))
+			for _, p := range problems {
+				_, _ = fmt.Fprintln(g.err, p.Error())
 			}
-			_ = program
 			results, failed := []testResult{}, 0
 			for _, s := range set.All() {
 				for i := range s.Tests {
@@ -87,7 +89,7 @@ func newTest(g *globals) *cobra.Command {
 					failed += min(1, len(failures))
 				}
 			}
-			err = g.print(results, func(w io.Writer) error {
+			err := g.print(results, func(w io.Writer) error {
 				for _, r := range results {
 					if r.Passed {
 						continue
@@ -103,6 +105,9 @@ func newTest(g *globals) *cobra.Command {
 			}
 			_, _ = fmt.Fprintf(g.err, "%s of %s: %d passed, %d failed\n", plural(uint64(len(results)), "test"),
 				plural(uint64(set.Len()), "signature"), len(results)-failed, failed)
+			if len(problems) > 0 {
+				return exitError{exitRefused, errors.New("what is told above is refused, and its tests did not run: mend it first")}
+			}
 			if failed > 0 {
 				return exitError{code: exitRefused}
 			}

@@ -49,7 +49,7 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 			if err != nil {
 				return err
 			}
-			var o overview
+			o := overview{Processes: []pipeline.Status{}}
 			for _, key := range slices.Sorted(maps.Keys(raw)) {
 				x, err := pipeline.StatusOf(raw[key])
 				if err != nil {
