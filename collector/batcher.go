@@ -15,6 +15,7 @@ type batcher struct {
 	mark    int64
 	seen    uint8 // kinds of the records so far, as bits 1<<Kind
 	narrow  bool  // say that the source gives what it was seen to give, and nothing else
+	gone    bool  // when it ends it gives nothing at all any more
 	records uint64
 	frames  [][]byte  // finished, oldest first
 	free    []byte    // memory of a frame that was given back
@@ -54,7 +55,10 @@ func (b *batcher) cut(ended bool) {
 	if b.builder.Len() == 0 && !ended {
 		return
 	}
-	if b.narrow || ended { // what was empty gives nothing, and its end hides nothing
+	switch {
+	case ended && b.gone:
+		b.builder.SetKinds(0)
+	case b.narrow || ended: // what was empty gives nothing, and its end hides nothing
 		b.builder.SetKinds(b.seen)
 	}
 	b.builder.SetMark(b.mark, ended)

@@ -141,6 +141,10 @@ func (fw *follower) look() {
 		}
 		if t.absent++; t.absent >= goneAfter {
 			fw.drain(t)
+			// Nothing can come from a file that was taken away. A file that is read to its end is another matter: what came after
+			// it is not known. Without this each pod that goes would make all absence unknown until its log is forgotten.
+			t.src.detect()
+			t.src.batches.gone = true
 			t.src.finish(io.EOF)
 			_ = fw.flush(t)
 			fw.files.report(t.src, true)

@@ -145,3 +145,34 @@ func TestFollowedFileThatIsIdleHasAHeartbeat(t *testing.T) {
 		require.Fail(t, "no heartbeat came")
 	}
 }
+
+func TestAFollowedFileThatGoesAwayHidesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.log")
+	require.NoError(t, os.WriteFile(path, []byte(stamp+"one\n"), 0o600))
+	f, err := Open(Options{Paths: []string{dir}, Follow: true, Poll: 5 * time.Millisecond, Idle: 5 * time.Millisecond, Now: present})
+	require.NoError(t, err)
+	headers := make(chan record.Header, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- f.Run(ctx, func(_ context.Context, frame []byte) error {
+			var b record.Batch
+			if err := b.Decode(frame); err != nil {
+				return err
+			}
+			headers <- *b.Header()
+			return nil
+		})
+	}()
+	h := <-headers
+	require.True(t, h.HasKind(record.Log))
+	require.NoError(t, os.Remove(path))
+	for !h.Ended {
+		h = <-headers
+	}
+	require.Zero(t, h.Kinds, "what is not there gives nothing, so its silence makes no absence unknown")
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+}
