@@ -123,7 +123,7 @@ type trackerCounts struct {
 
 func newTrackerCounts() *trackerCounts {
 	return &trackerCounts{
-		losses: prometheus.NewDesc("forewarn_pipeline_tracker_losses_total", "What trackers lost or gave up, by what it was; see matcher/README.md.", []string{"what"}, nil),
+		losses: prometheus.NewDesc("forewarn_pipeline_losses_total", "Everything that was lost, late, evicted or passed over, by what it was; see the READMEs of matcher and matcher/pipeline.", []string{"what"}, nil),
 		open:   prometheus.NewDesc("forewarn_pipeline_open_warnings", "Warnings that are open, by state.", []string{"state"}, nil),
 		read:   func() (map[string]uint64, map[matcher.State]int) { return nil, nil },
 	}

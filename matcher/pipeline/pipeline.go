@@ -283,7 +283,7 @@ func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
 			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: scanName(partition),
-			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 16,
+			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 32,
 		}, nil
 	}, s.run)
 }
