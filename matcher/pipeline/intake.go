@@ -23,7 +23,7 @@ const (
 // taker turns single JSON records into batches of RECORDS. One goroutine owns it.
 //
 // The intake speaks for nobody: its batches name no kinds, so that no absence is believed because of it. Its mark follows
-// the newest record at a distance, so that time moves when it is the only source.
+// the newest record that is not of the future at a distance, so that time moves when it is the only source.
 type taker struct {
 	partition int
 	out       publisher
@@ -116,7 +116,8 @@ func (t *taker) take(ctx context.Context, m *stream.Message) error {
 		return nil
 	}
 	t.metrics.intakeRecords.Inc()
-	t.newest = max(t.newest, t.rec.Time)
+	// A wrong clock, or seconds that were meant as another unit, must not move time for everybody: it never goes back.
+	t.newest = max(t.newest, min(t.rec.Time, t.now().UnixNano()))
 	return nil
 }
 

@@ -301,11 +301,30 @@ func TestMetricsAreCleanAndTold(t *testing.T) {
 	require.Error(t, err, "a second pipeline on one registry is an error, not a panic")
 }
 
+func TestOneRecordOfTheFutureDoesNotMoveTheIntakesMark(t *testing.T) {
+	out := &sent{}
+	tk := &taker{
+		out: out, dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now), metrics: testMetrics(t),
+		now: func() time.Time { return start.Add(time.Minute) }, delay: 10 * time.Second,
+	}
+	in := make(chan stream.Message, 2)
+	in <- stream.Message{Seq: 1, Data: []byte(`{"kind":"log","time":"2099-01-01T00:00:00Z","text":"a wrong clock"}`)}
+	in <- stream.Message{Seq: 2, Data: []byte(`{"kind":"log","time":"2026-03-01T12:00:30Z","text":"a right one"}`)}
+	close(in)
+	require.NoError(t, tk.run(t.Context(), t.Context(), in, (&acks{}).ack))
+	all := out.take()
+	require.Len(t, all, 1)
+	var b record.Batch
+	require.NoError(t, b.Decode(all[0].data))
+	require.Equal(t, 2, b.Len(), "both are scanned")
+	require.Equal(t, start.Add(50*time.Second).UnixNano(), b.Header().Mark)
+}
+
 func TestTheIntakeTakesWhatIsGoodAndKeepsWhatIsNot(t *testing.T) {
 	out := &sent{}
 	tk := &taker{
 		partition: 1, out: out, dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now), metrics: testMetrics(t),
-		now: func() time.Time { return start }, delay: 10 * time.Second,
+		now: func() time.Time { return start.Add(time.Minute) }, delay: 10 * time.Second,
 	}
 	in, a := make(chan stream.Message, 4), &acks{}
 	for i, s := range []string{
