@@ -29,7 +29,7 @@ type life struct {
 	away, back int64 // when it marks nothing; 0 for never
 }
 
-// moment is what was known of the sources when the horizon came to be what it is.
+// moment is what was known of the sources, and how far the horizon was, after a mark.
 type moment struct {
 	horizon int64
 	lives   []life

@@ -42,9 +42,7 @@ func (c *foldCase) witness(p plan) *witness {
 		if a.record == nil {
 			m := a.mark
 			sources[m.Source] = life{source: m.Source, kinds: m.Kinds, scope: m.Scope, mark: m.Time, ended: m.Ended}
-			if h := c.horizon(sources); h > last.horizon {
-				w.history = append(w.history, moment{h, slices.SortedFunc(maps.Values(sources), func(a, b life) int { return cmp.Compare(a.source, b.source) })})
-			}
+			w.history = append(w.history, moment{max(c.horizon(sources), last.horizon), slices.SortedFunc(maps.Values(sources), func(a, b life) int { return cmp.Compare(a.source, b.source) })})
 			continue
 		}
 		if id := a.source + fmt.Sprint(a.record.ID); !taken[id] {

@@ -171,9 +171,6 @@ func (t *Tracker) name(source string) string {
 
 // late folds a hit that comes too late to be sorted in as if it came now.
 func (t *Tracker) late(p *progress, k *kept) {
-	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what late hits before it made due, whether or not Advance was called since
-		t.settle(p)
-	}
 	k.time = max(t.horizon, p.floor)
 	if k.sample {
 		t.stats.LateSamples++
@@ -184,6 +181,9 @@ func (t *Tracker) late(p *progress, k *kept) {
 		p.settled.hit(t.settler(p), k)
 	}
 	p.refold()
+	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what it made due is decided now, whenever Advance is called next
+		t.settle(p)
+	}
 }
 
 // wait adds a hit to those that are not settled.
