@@ -105,6 +105,9 @@ func (s *Stream) Publisher(c PublisherConfig) (*Publisher, error) {
 	return p, nil
 }
 
+// ErrTooLarge says that a message is larger than the server takes, however often it is tried.
+var ErrTooLarge = errors.New("the message is too large")
+
 // Publish sends a message to the subject of a stream and returns as soon as it is on its way; it waits while too much is
 // unacknowledged. Messages with an id that the server has stored already are dropped there; an empty id is given one. The
 // payload belongs to the publisher from now on. An error means that the message is not sent and will not be.
@@ -118,8 +121,8 @@ func (p *Publisher) Publish(ctx context.Context, subject, id string, payload []b
 	}
 	size := int64(m.Size()) + 64 // the id that we may add
 	if limit := p.s.conn.MaxPayload(); limit > 0 && size > limit {
-		return fmt.Errorf("publish %d bytes to %s: the server takes %d at most: raise max_payload in its configuration or send smaller batches",
-			len(payload), subject, limit)
+		return fmt.Errorf("publish %d bytes to %s: %w: the server takes %d at most: raise max_payload in its configuration or send smaller batches",
+			len(payload), subject, ErrTooLarge, limit)
 	}
 	if err := p.room.Acquire(ctx, 1); err != nil {
 		return p.refuse(subject, err)

@@ -44,6 +44,7 @@ func TestPublisherRefusesWhatTheServerWouldNotTake(t *testing.T) {
 	require.Equal(t, maxPayload, s.MaxPayload())
 	p := publisher(t, s, PublisherConfig{OutstandingBytes: mebibyte})
 	err := p.PublishRecords(t.Context(), 0, "", make([]byte, maxPayload))
+	require.ErrorIs(t, err, ErrTooLarge)
 	require.ErrorContains(t, err, "the server takes 8388608 at most: raise max_payload")
 	require.NoError(t, p.PublishRecords(t.Context(), 0, "", make([]byte, 4*mebibyte)), "one large message may take all room")
 	publish(t, p, 0, 0, 5)

@@ -108,24 +108,40 @@ func (e *hitsEncoder) take() []byte {
 	return b
 }
 
-// encodeMarks encodes a message of marks.
-func encodeMarks(marks []matcher.Mark) []byte {
-	b := append(make([]byte, 0, 64*len(marks)), hitsFormat, typeMarks)
-	b = binary.AppendUvarint(b, uint64(len(marks)))
+// encodeMarks encodes marks as messages, each below the size that servers accept however long the names are.
+func encodeMarks(marks []matcher.Mark) (messages [][]byte) {
+	var body []byte
+	n := 0
+	cut := func() {
+		b := append(make([]byte, 0, 2+binary.MaxVarintLen64+len(body)), hitsFormat, typeMarks)
+		messages = append(messages, append(binary.AppendUvarint(b, uint64(n)), body...))
+		body, n = body[:0], 0
+	}
 	for i := range marks {
 		m := &marks[i]
-		b = appendBytes(b, m.Source)
-		b = binary.AppendUvarint(b, uint64(len(m.Scope)))
+		size := len(m.Source) + 64
 		for _, a := range m.Scope {
-			b = appendBytes(appendBytes(b, a.Key), a.Value)
+			size += len(a.Key) + len(a.Value) + 8
 		}
-		b = append(b, m.Kinds, 0)
+		if n > 0 && (n >= 1024 || len(body)+size > hitsBytes) {
+			cut()
+		}
+		body = appendBytes(body, m.Source)
+		body = binary.AppendUvarint(body, uint64(len(m.Scope)))
+		for _, a := range m.Scope {
+			body = appendBytes(appendBytes(body, a.Key), a.Value)
+		}
+		body = append(body, m.Kinds, 0)
 		if m.Ended {
-			b[len(b)-1] = 1
+			body[len(body)-1] = 1
 		}
-		b = binary.BigEndian.AppendUint64(b, uint64(m.Time))
+		body = binary.BigEndian.AppendUint64(body, uint64(m.Time))
+		n++
 	}
-	return b
+	if n > 0 {
+		cut()
+	}
+	return messages
 }
 
 func appendBytes[T string | []byte](b []byte, s T) []byte {

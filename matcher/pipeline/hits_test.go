@@ -78,10 +78,31 @@ func TestMarksComeBackAsTheyWere(t *testing.T) {
 		{Source: "b", Scope: record.Attrs{{Key: "k8s.node.name", Value: "n1"}}, Time: 1 << 60, Ended: true},
 	}
 	var d hitsDecoder
-	hits, got, err := d.decode(encodeMarks(want))
+	hits, got, err := d.decode(encodeMarks(want)[0])
 	require.NoError(t, err)
 	require.Nil(t, hits)
 	require.Equal(t, want, got)
+}
+
+func TestMarksWithLongNamesAreCutBeforeAMessageGetsTooLarge(t *testing.T) {
+	var marks []matcher.Mark
+	for i := range 3000 {
+		m := matcher.Mark{Source: fmt.Sprint(i), Time: int64(i)}
+		if i%10 == 0 {
+			m.Scope = record.Attrs{{Key: record.FilePath, Value: strings.Repeat("x", record.MaxValue)}}
+		}
+		marks = append(marks, m)
+	}
+	var got []matcher.Mark
+	for _, message := range encodeMarks(marks) {
+		require.Less(t, len(message), 1<<20)
+		var d hitsDecoder
+		_, part, err := d.decode(message)
+		require.NoError(t, err)
+		got = append(got, part...)
+	}
+	require.Equal(t, marks, got)
+	require.Empty(t, encodeMarks(nil))
 }
 
 func TestPartitionsAreSpreadAndStable(t *testing.T) {
@@ -109,7 +130,7 @@ func FuzzDecodeHits(f *testing.F) {
 		_ = e.add(&h)
 	}
 	f.Add(e.take())
-	f.Add(encodeMarks([]matcher.Mark{{Source: "b", Scope: record.Attrs{{Key: "k", Value: "v"}}, Time: 1, Ended: true}}))
+	f.Add(encodeMarks([]matcher.Mark{{Source: "b", Scope: record.Attrs{{Key: "k", Value: "v"}}, Time: 1, Ended: true}})[0])
 	f.Add([]byte{hitsFormat, typeMarks, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d hitsDecoder
@@ -119,10 +140,14 @@ func FuzzDecodeHits(f *testing.F) {
 			return
 		}
 		if data[1] == typeMarks {
-			var again hitsDecoder
-			_, got, err := again.decode(encodeMarks(marks))
-			require.NoError(t, err)
-			require.Len(t, got, len(marks))
+			n := 0
+			for _, message := range encodeMarks(marks) {
+				var again hitsDecoder
+				_, got, err := again.decode(message)
+				require.NoError(t, err)
+				n += len(got)
+			}
+			require.Len(t, marks, n)
 			return
 		}
 		for _, h := range hits {

@@ -102,11 +102,10 @@ func (t *taker) take(ctx context.Context, m *stream.Message) error {
 		if t.rec.Observed == 0 {
 			t.rec.Observed = t.now().UnixNano()
 		}
-		err = t.builder.Add(&t.rec)
-	}
-	if errors.Is(err, record.ErrFull) && t.builder.Len() > 0 {
-		if err := t.send(ctx); err != nil {
-			return err
+		if t.builder.Len() > 0 && t.builder.Size()+len(m.Data) > 2*intakeBytes { // a large one travels alone
+			if err := t.send(ctx); err != nil {
+				return err
+			}
 		}
 		err = t.builder.Add(&t.rec)
 	}
@@ -130,7 +129,11 @@ func (t *taker) send(ctx context.Context) error {
 	t.builder.SetMark(t.newest-int64(t.delay), false)
 	frame := t.builder.AppendTo(nil)
 	id := fmt.Sprintf("%s-%d-%d-%016x", IntakeSource, t.first, n, xxhash.Sum64(frame))
-	if err := t.out.PublishRecords(ctx, t.partition, id, frame); err != nil {
+	switch err := t.out.PublishRecords(ctx, t.partition, id, frame); {
+	case errors.Is(err, stream.ErrTooLarge): // it must not hold up what comes after it
+		t.metrics.intakeBad.AddN(n)
+		t.dead.put(stream.Intake, 0, &stream.Message{Seq: t.first, Data: frame}, err)
+	case err != nil:
 		return fmt.Errorf("publish records of the intake: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -136,8 +137,8 @@ func (s *scanner) scan(ctx context.Context, m *stream.Message) error {
 		}
 		err := e.add(h)
 		if errors.Is(err, record.ErrFull) && e.hits > 0 {
-			if err := s.out.PublishHits(ctx, p, fmt.Sprintf("%s-%d-%d", base, p, chunk), e.take()); err != nil {
-				return fmt.Errorf("publish hits of partition %d: %w", s.partition, err)
+			if err := s.send(ctx, m, p, fmt.Sprintf("%s-%d-%d", base, p, chunk)); err != nil {
+				return err
 			}
 			chunk++
 			err = e.add(h)
@@ -152,9 +153,24 @@ func (s *scanner) scan(ctx context.Context, m *stream.Message) error {
 		if e.hits == 0 {
 			continue
 		}
-		if err := s.out.PublishHits(ctx, p, fmt.Sprintf("%s-%d", base, p), e.take()); err != nil {
-			return fmt.Errorf("publish hits of partition %d: %w", s.partition, err)
+		if err := s.send(ctx, m, p, fmt.Sprintf("%s-%d", base, p)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// send publishes the hits of m that were collected for a partition. Those that the server will never take are counted and kept
+// as a dead letter: they must not hold up the partition.
+func (s *scanner) send(ctx context.Context, m *stream.Message, partition int, id string) error {
+	e := &s.encoders[partition]
+	n := e.hits
+	switch err := s.out.PublishHits(ctx, partition, id, e.take()); {
+	case errors.Is(err, stream.ErrTooLarge):
+		s.metrics.lostHits.AddN(n)
+		s.dead.put("RECORDS", s.partition, m, err)
+	case err != nil:
+		return fmt.Errorf("publish hits of partition %d: %w", s.partition, err)
 	}
 	return nil
 }
@@ -200,10 +216,12 @@ func (s *scanner) flush(ctx context.Context) error {
 			list = append(list, m)
 		}
 		slices.SortFunc(list, func(a, b matcher.Mark) int { return cmp.Compare(a.Source, b.Source) })
-		for part := range slices.Chunk(list, 1024) {
+		for _, message := range encodeMarks(list) {
 			for p := range s.hits {
 				// No id: a mark that comes twice does nothing.
-				if err := s.out.PublishHits(ctx, p, "", encodeMarks(part)); err != nil {
+				if err := s.out.PublishHits(ctx, p, "", bytes.Clone(message)); errors.Is(err, stream.ErrTooLarge) {
+					s.log.Error("a source's mark cannot be sent, so it is silent: its name or scope is too long", "partition", s.partition, "error", err)
+				} else if err != nil {
 					return fmt.Errorf("publish the marks of partition %d: %w", s.partition, err)
 				}
 			}

@@ -281,6 +281,29 @@ func TestManyHitsOfOneBatchAreSentInSeveralMessages(t *testing.T) {
 	require.Equal(t, 12, n)
 }
 
+func TestRecordsThatTheServerDoesNotTakeDoNotHoldUpTheIntake(t *testing.T) {
+	out := &sent{fail: fmt.Errorf("publish records: %w", stream.ErrTooLarge)}
+	tk := &taker{out: out, dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now), metrics: testMetrics(t), now: time.Now}
+	in, a := make(chan stream.Message, 1), &acks{}
+	in <- stream.Message{Seq: 3, Data: []byte(`{"kind":"log","time":1,"text":"x"}`)}
+	close(in)
+	require.NoError(t, tk.run(t.Context(), t.Context(), in, a.ack))
+	require.EqualValues(t, 3, a.get())
+	require.EqualValues(t, 1, tk.metrics.intakeBad.Value())
+}
+
+func TestHitsThatTheServerDoesNotTakeHoldUpNothing(t *testing.T) {
+	out := &sent{fail: fmt.Errorf("publish hits: %w", stream.ErrTooLarge)}
+	s := testScanner(t, out)
+	in, a := make(chan stream.Message, 1), &acks{}
+	in <- stream.Message{Seq: 7, Data: frame(t, "logs/n1", 0, false, line("n1", 1, "memory is getting low"))}
+	close(in)
+	require.NoError(t, s.run(t.Context(), t.Context(), in, a.ack))
+	require.EqualValues(t, 7, a.get(), "or it would come again for ever")
+	require.EqualValues(t, 2, s.metrics.lostHits.Value())
+	require.Contains(t, s.dead.last()[0].Reason, "too large")
+}
+
 func TestMetricsAreCleanAndTold(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	m, err := newMetrics(r)
