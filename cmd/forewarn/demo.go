@@ -81,7 +81,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 		if err := d.play(ctx, publish); err != nil {
 			return err
 		}
-		shown = d.finish(ctx, p)
+		if err := d.finish(ctx, p); ctx.Err() == nil { // a demo that is interrupted has nothing to tell
+			shown = err
+		}
 		return nil
 	}
 	if err := p.run(ctx); err != nil {
