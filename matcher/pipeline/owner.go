@@ -185,7 +185,7 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 			continue
 		case <-timer.C:
 			timer.Reset(o.commitEvery)
-			if err := o.tick(drain); err != nil {
+			if err := o.commit(drain); err != nil {
 				return err
 			}
 			continue
@@ -221,13 +221,8 @@ func (o *owner) finish(ctx context.Context) error {
 	return nil
 }
 
-// tick commits what waits, and takes up a new program when no message does.
-func (o *owner) tick(ctx context.Context) error {
-	o.reload()
-	return o.commit(ctx)
-}
-
-// reload takes up the program that the scanners use, before any hit of it is observed.
+// reload takes up the program that the scanners use, before any hit of it is observed. It is called with a message only: who
+// gets none may be waiting for another process's partition, with a state of long ago, and must not close warnings by it.
 func (o *owner) reload() {
 	if p := o.program(); p != o.current {
 		o.current = p
@@ -240,6 +235,12 @@ func (o *owner) reload() {
 // receive applies one message of the consumer, which gives them in order and without gaps: what an earlier owner had taken, and
 // this state does not know, is read again and comes first.
 func (o *owner) receive(ctx context.Context, m stream.Message) error {
+	if !m.Redelivered && o.told != nil { // caught up; what it made is committed while it is known what was told
+		if err := o.commit(ctx); err != nil {
+			return err
+		}
+		o.told = nil
+	}
 	o.window++
 	o.last = m.Seq
 	if m.Seq <= o.position {
@@ -256,7 +257,6 @@ func (o *owner) receive(ctx context.Context, m stream.Message) error {
 // taken learns what an earlier owner of the partition has told, when its messages come again, so that it is not told twice.
 func (o *owner) taken(ctx context.Context, m *stream.Message) (err error) {
 	if !m.Redelivered {
-		o.told = nil
 		return nil
 	}
 	o.metrics.caughtUp.Inc()

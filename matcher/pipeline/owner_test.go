@@ -211,6 +211,43 @@ func TestWhatAnEarlierOwnerToldIsNotToldAgain(t *testing.T) {
 	require.Equal(t, []string{"imminent"}, told(t, out), "the first revision is in the stream, the second was not told yet")
 }
 
+func TestWhatWasCaughtUpIsNotToldWithTheFirstNewMessage(t *testing.T) {
+	out := &sent{}
+	a, b := hitsOf(t, 4, 1, "memory is getting low"), hitsOf(t, 5, 2, "memory is nearly gone")
+	follow(t, testOwner(t, memoryStore(t), out, pastOf{last: 4}), a)
+	w, err := DecodeWarning(out.take()[0].data)
+	require.NoError(t, err)
+
+	a.Redelivered = true // read again by another owner, and b comes before that is committed
+	o := testOwner(t, memoryStore(t), out, pastOf{last: 5, told: map[string]uint32{w.Warning.ID: w.Warning.Revision}})
+	require.EqualValues(t, 5, follow(t, o, a, b))
+	require.Equal(t, []string{"imminent"}, told(t, out))
+	require.Nil(t, o.told)
+}
+
+func TestWhoHasNoPartitionClosesNoWarningsOfIt(t *testing.T) {
+	s, out := memoryStore(t), &sent{}
+	follow(t, testOwner(t, s, out, pastOf{last: 4}), hitsOf(t, 4, 1, "memory is getting low"))
+	require.Equal(t, []string{"forming"}, told(t, out))
+
+	// Another process has had the partition since, and all of them take up a program without the signature.
+	o := testOwner(t, s, out, pastOf{last: 9})
+	require.NoError(t, o.restore(t.Context()))
+	without := program(t, "other")
+	o.program = func() *matcher.Program { return without }
+	o.commitEvery = time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.NoError(t, o.run(ctx, t.Context(), make(chan stream.Message), (&acks{}).ack))
+	require.Empty(t, told(t, out), "its state may be of long ago")
+
+	in := make(chan stream.Message, 1)
+	in <- stream.Message{Seq: 5, Data: encodeMarks([]matcher.Mark{{Source: "a", Time: 1}})[0]}
+	close(in)
+	require.NoError(t, o.run(t.Context(), t.Context(), in, (&acks{}).ack))
+	require.Equal(t, []string{"expired"}, told(t, out))
+}
+
 func TestOwnerReportsWhatCannotBePublished(t *testing.T) {
 	s, out := memoryStore(t), &sent{fail: errors.New("the message is too large")}
 	o := testOwner(t, s, out, pastOf{last: 4})

@@ -164,7 +164,7 @@ func New(c Config) (*Matcher, error) {
 	return m, nil
 }
 
-// Swap takes up another program: scanners with their next batch, trackers with their next message or within CommitEvery. It
+// Swap takes up another program: scanners with their next batch, trackers with their next message. It
 // never waits. refused says which signatures are not in it, and why.
 func (m *Matcher) Swap(p *matcher.Program, refused []string) {
 	m.take(p, refused)
