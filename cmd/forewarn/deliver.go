@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -12,9 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
+	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
 // destination is a notifier with what it wants to be told.
@@ -44,46 +45,72 @@ func (p *process) destinations() ([]destination, error) {
 	return all, nil
 }
 
-// runNotify delivers to every destination until ctx ends. Each has a place of its own in the stream.
-func (p *process) runNotify(ctx context.Context) error {
+// delivery is a destination that is being served.
+type delivery struct {
+	*notify.Deliverer
+	feed *pipeline.Feed
+}
+
+// openFeeds gives every destination its place in the stream. It comes before the matcher starts, because a destination that is new
+// begins with what is told from then on.
+func (p *process) openFeeds(ctx context.Context) error {
 	all, err := p.destinations()
 	if err != nil {
 		return err
 	}
-	var running []*notify.Deliverer
-	group, delivering := errgroup.WithContext(ctx)
 	for _, d := range all {
-		consumer, err := p.stream.Consume(ctx, stream.ConsumerConfig{
-			Stream: stream.Warnings, Subject: stream.WarningsSubject, Durable: "notify-" + d.name, Pinned: true, Ordered: true,
-		})
+		feed, err := pipeline.NewFeed(ctx, p.stream, d.name, p.log)
 		if err != nil {
-			return err
+			return fmt.Errorf("destination %q: %w", d.name, err)
 		}
 		if t, ok := d.notifier.(notify.Ticker); ok {
-			told, err := notify.Latest(ctx, p.stream)
+			told, err := pipeline.Latest(ctx, p.stream)
 			if err != nil {
 				return err
 			}
 			t.Prime(told)
 		}
-		deliverer := &notify.Deliverer{
-			Name: d.name, Notifier: d.notifier, Log: p.log, Feed: &notify.StreamFeed{Consumer: consumer, Wants: d.wants, Log: p.log},
-		}
-		running = append(running, deliverer)
+		wanted := wantedFeed{feed, d.wants}
+		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{Name: d.name, Notifier: d.notifier, Feed: wanted, Log: p.log}, feed})
+	}
+	return p.registry.Register(&deliveries{p.deliveries})
+}
+
+// runNotify delivers to every destination until ctx ends.
+func (p *process) runNotify(ctx context.Context) error {
+	group, delivering := errgroup.WithContext(ctx)
+	for _, d := range p.deliveries {
 		group.Go(func() error {
-			err := deliverer.Run(delivering)
+			err := d.Run(delivering)
 			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return errors.Join(err, consumer.Close(closing))
+			return errors.Join(err, d.feed.Close(closing))
 		})
 	}
-	p.deliveries.Store(&running)
-	p.registry.MustRegister(&deliveries{p}) // once: a process delivers once
 	return group.Wait()
 }
 
+// wantedFeed passes over what its destination does not want.
+type wantedFeed struct {
+	notify.Feed
+	wants func(*matcher.Warning) bool // nil wants everything
+}
+
+// Next implements notify.Feed.
+func (f wantedFeed) Next(ctx context.Context) (matcher.Warning, func() error, error) {
+	for {
+		w, done, err := f.Feed.Next(ctx)
+		if err != nil || f.wants == nil || f.wants(&w) {
+			return w, done, err
+		}
+		if err := done(); err != nil {
+			return w, nil, err
+		}
+	}
+}
+
 // deliveries are the metrics of the deliverers.
-type deliveries struct{ p *process }
+type deliveries struct{ all []delivery }
 
 var (
 	deliveredDesc = prometheus.NewDesc("forewarn_notify_warnings_total", "Revisions of warnings by destination and what became of them.", []string{"destination", "result"}, nil)
@@ -98,11 +125,7 @@ func (d *deliveries) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (d *deliveries) Collect(ch chan<- prometheus.Metric) {
-	running := d.p.deliveries.Load()
-	if running == nil {
-		return
-	}
-	for _, x := range *running {
+	for _, x := range d.all {
 		c := x.Counts()
 		ch <- prometheus.MustNewConstMetric(deliveredDesc, prometheus.CounterValue, float64(c.Delivered), x.Name, "delivered")
 		ch <- prometheus.MustNewConstMetric(deliveredDesc, prometheus.CounterValue, float64(c.Refused), x.Name, "refused")

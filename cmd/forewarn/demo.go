@@ -187,7 +187,7 @@ func (d *demo) finish(ctx context.Context, p *process) error {
 	var ws []matcher.Warning
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		var err error
-		if ws, err = notify.Latest(ctx, p.stream); err != nil {
+		if ws, err = pipeline.Latest(ctx, p.stream); err != nil {
 			return err
 		}
 		if matcher.DigestWarnings(ws) == d.want {
@@ -227,14 +227,12 @@ func (d *demo) delivered(ctx context.Context, p *process) error {
 		return err
 	}
 	for range 100 {
-		if running := p.deliveries.Load(); running != nil {
-			var n uint64
-			for _, x := range *running {
-				n += x.Counts().Delivered
-			}
-			if n >= last {
-				return nil
-			}
+		var n uint64
+		for _, x := range p.deliveries {
+			n += x.Counts().Delivered
+		}
+		if n >= last {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,7 +116,7 @@ type process struct {
 	armory     *armory
 	matcher    *pipeline.Matcher
 	publish    *pipeline.Publisher
-	deliveries atomic.Pointer[[]*notify.Deliverer]
+	deliveries []delivery
 }
 
 // part is something that runs until its context ends and then finishes what is under way.
@@ -148,7 +147,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err := p.stream.EnsureStreams(ctx); err != nil {
 		return err
 	}
-	parts, err := p.parts()
+	parts, err := p.parts(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,12 +155,15 @@ func (p *process) run(ctx context.Context) (err error) {
 }
 
 // parts lists what runs, in the order of the flow backwards: whoever takes is there before whoever gives.
-func (p *process) parts() ([]part, error) {
+func (p *process) parts(ctx context.Context) ([]part, error) {
 	var parts []part
 	if p.settings.Listen != "" {
 		parts = append(parts, part{"listen", p.serve})
 	}
 	if p.roles.notify {
+		if err := p.openFeeds(ctx); err != nil {
+			return nil, err
+		}
 		parts = append(parts, part{"notify", p.runNotify})
 	}
 	if p.roles.match {

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forewarn/forewarn/matcher"
-	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
@@ -59,7 +58,7 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 					o.Processes = append(o.Processes, x)
 				}
 			}
-			ws, err := notify.Latest(ctx, st)
+			ws, err := pipeline.Latest(ctx, st)
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ import (
 
 // Destination is one notifier's configuration, as the configuration file holds it.
 type Destination struct {
-	Name     string `yaml:"name" json:"name" doc:"Unique name, for status and logs; it also names the destination's place in the stream, so a new name starts with the newest warnings."`
+	Name     string `yaml:"name" json:"name" doc:"Unique name of letters, digits, dashes and underscores, for status and logs; it also names the destination's place in the stream, so a new name starts with the newest warnings."`
 	Type     string `yaml:"type" json:"type" doc:"terminal, json, webhook or alertmanager."`
 	Severity string `yaml:"severity,omitempty" json:"severity,omitempty" doc:"The mildest severity that is sent: critical, high, medium, low or info (the default)."`
 
@@ -24,6 +24,9 @@ type Destination struct {
 	TokenFile   string              `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"alertmanager: a file with a bearer token."`
 	Interval    signatures.Duration `yaml:"interval,omitempty" json:"interval,omitempty" doc:"alertmanager: how often firing alerts are repeated; 1m without it."`
 }
+
+// nameLetters may stand in a destination's name, which names its place in the stream.
+const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 // Types lists the values of Destination.Type.
 func Types() []string { return []string{"terminal", "json", "webhook", "alertmanager"} }
@@ -44,8 +47,11 @@ func New(d Destination, out io.Writer, style Style, client *http.Client) (Notifi
 	default:
 		err = fmt.Errorf("unknown type %q: use %s", d.Type, strings.Join(Types(), ", "))
 	}
-	if d.Name == "" {
+	switch {
+	case d.Name == "":
 		err = errors.Join(errors.New("name is missing: give each destination a name"), err)
+	case strings.Trim(d.Name, nameLetters) != "" || len(d.Name) > 64:
+		err = errors.Join(errors.New("name: use at most 64 letters, digits, dashes and underscores"), err)
 	}
 	if d.Severity != "" && signatures.Severity(d.Severity).Rank() >= len(signatures.Severities()) {
 		err = errors.Join(err, fmt.Errorf("unknown severity %q: use critical, high, medium, low or info", d.Severity))

@@ -246,6 +246,8 @@ func TestNewNamesEveryMistake(t *testing.T) {
 	require.ErrorContains(t, err, `unknown severity "awful"`)
 	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"example.org"}}, nil, Style{}, nil)
 	require.ErrorContains(t, err, "not an absolute http or https URL")
+	_, err = New(Destination{Name: "on call", Type: "json"}, nil, Style{}, nil)
+	require.ErrorContains(t, err, "use at most 64 letters")
 	short := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(short, []byte("whsec_YWJj"), 0o600))
 	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"http://h/"}, SecretFiles: []string{short}}, nil, Style{}, nil)

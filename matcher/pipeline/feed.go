@@ -2,7 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -50,3 +53,23 @@ func (f *Feed) Next(ctx context.Context) (w matcher.Warning, done func() error, 
 
 // Close gives the destination to another process.
 func (f *Feed) Close(ctx context.Context) error { return f.c.Close(ctx) }
+
+// Latest reads the last revision of each warning that WARNINGS still holds, in no order: for a destination that must know what it was
+// told before, for `forewarn status` and for [matcher.DigestWarnings].
+func Latest(ctx context.Context, s *stream.Stream) ([]matcher.Warning, error) {
+	newest := map[string]matcher.Warning{}
+	err := s.Read(ctx, stream.Warnings, stream.WarningsSubject, 0, 0, func(m stream.Message) error {
+		told, err := DecodeWarning(m.Data)
+		if err != nil {
+			return nil //nolint:nilerr // the feeds of the destinations count and tell what is no warning
+		}
+		if old, known := newest[told.Warning.ID]; !known || told.Warning.Revision >= old.Revision {
+			newest[told.Warning.ID] = told.Warning
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the warnings stream: %w", err)
+	}
+	return slices.Collect(maps.Values(newest)), nil
+}
