@@ -20,7 +20,9 @@ type Watermark struct {
 	changed map[string]bool // sources that a snapshot has to store or to remove
 	doubted []*source       // those that leapt ahead of all others
 	stale   bool            // newest and least have to be found again
-	newest  int64           // the greatest mark of the sources that are believed and have not ended
+	moved   bool            // only least has to
+	live    bool            // there is a source that is believed and has not ended
+	newest  int64           // the greatest mark of those
 	least   int64           // the watermark
 	horizon int64
 }
@@ -58,11 +60,13 @@ func (w *Watermark) Update(m Mark) {
 		return
 	}
 	m.Time = min(max(m.Time, -latest), latest)
-	w.find()
+	if w.stale { // and not if moved: looking at all sources for each mark of each would take long
+		w.find()
+	}
 	s := w.sources[m.Source]
 	switch {
 	case s == nil:
-		s = &source{}
+		s = &source{Mark: Mark{Time: m.Time}}
 		m.Source = strings.Clone(m.Source)
 		w.sources[m.Source] = s
 		s.Source = m.Source
@@ -78,10 +82,15 @@ func (w *Watermark) Update(m Mark) {
 		m.Scope = m.Scope.Clone()
 	}
 	m.Source = s.Source // the same text, in memory that is ours
+	if !w.live || m.Ended || s.Ended || m.Time < s.Time {
+		w.stale = true
+	}
 	s.Mark = m
 	w.changed[m.Source] = true
-	w.stale = true
-	w.doubt(s)
+	w.moved = true
+	if w.doubt(s); !s.doubted && !s.Ended {
+		w.newest = max(w.newest, s.Time)
+	}
 }
 
 // doubt brings up to date which sources are believed, after s moved.
@@ -104,6 +113,7 @@ func (w *Watermark) doubt(s *source) {
 		return
 	case ahead && !s.Ended && w.othersLive(s):
 		s.doubted, s.leapt = true, s.Time
+		w.stale = true
 		w.doubted = append(w.doubted, s)
 		return
 	}
@@ -116,7 +126,7 @@ func (w *Watermark) doubt(s *source) {
 
 func (w *Watermark) believe(s *source) {
 	if s.doubted {
-		s.doubted = false
+		s.doubted, w.stale = false, true
 		w.doubted = slices.DeleteFunc(w.doubted, func(o *source) bool { return o == s })
 	}
 }
@@ -133,29 +143,29 @@ func (w *Watermark) othersLive(s *source) bool {
 
 // find brings newest and least up to date and forgets who was not heard for long.
 func (w *Watermark) find() {
-	if !w.stale {
+	if !w.stale && !w.moved {
 		return
 	}
-	w.stale = false
-	ended, live := int64(longAgo), false
-	w.newest = longAgo
+	defer func() { w.stale, w.moved = false, false }() // what is believed here is taken into account
+	ended := int64(longAgo)
+	w.newest, w.live = longAgo, false
 	for _, s := range w.sources {
 		switch {
 		case s.Ended:
 			ended = max(ended, s.Time)
 		case !s.doubted:
-			w.newest, live = max(w.newest, s.Time), true
+			w.newest, w.live = max(w.newest, s.Time), true
 		}
 	}
-	if !live && len(w.doubted) > 0 { // those who could have said otherwise have ended
+	if !w.live && len(w.doubted) > 0 { // those who could have said otherwise have ended
 		for _, s := range slices.Clone(w.doubted) {
 			w.believe(s)
-			w.newest, live = max(w.newest, s.Time), true
+			w.newest, w.live = max(w.newest, s.Time), true
 		}
 	}
 	w.least = never
 	reference := w.newest
-	if !live {
+	if !w.live {
 		w.least, reference = ended, ended
 	}
 	for name, s := range w.sources {
@@ -164,7 +174,7 @@ func (w *Watermark) find() {
 			delete(w.sources, name)
 			continue
 		}
-		if live && !s.Ended && !w.isSilent(s) {
+		if w.live && !s.Ended && !w.isSilent(s) {
 			w.least = min(w.least, s.Time)
 		}
 	}

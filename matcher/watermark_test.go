@@ -1,6 +1,7 @@
 package matcher_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -131,4 +132,37 @@ func TestWatermarkOfHostileMarks(t *testing.T) {
 		_, _ = m.Horizon()
 	}
 	require.Empty(t, m.Silent())
+}
+
+// TestWatermarkReadSeldomIsAsOneReadOften: what is found again only when it is asked for must not depend on how often that is.
+func TestWatermarkReadSeldomIsAsOneReadOften(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		often, seldom := newMarked(t), newMarked(t)
+		clock := 0
+		for range 60 {
+			for range 1 + r.IntN(8) {
+				clock += r.IntN(40)
+				at := clock - r.IntN(30)
+				switch r.IntN(12) {
+				case 0:
+					at += 300
+				case 1:
+					at -= 300
+				}
+				name := string(rune('a' + r.IntN(5)))
+				if r.IntN(15) == 0 {
+					name += "!"
+				}
+				often.at(at, name)
+				_, _ = often.Time()
+				seldom.at(at, name)
+			}
+			want, _ := often.Time()
+			got, _ := seldom.Time()
+			require.Equal(t, want, got, "seed %d", seed)
+			require.Equal(t, often.Silent(), seldom.Silent(), "seed %d", seed)
+		}
+	}
 }
