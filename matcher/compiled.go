@@ -18,6 +18,7 @@ type Compiled struct {
 	Need       int           // stages needed before the incident
 	Within     time.Duration // order any: how close together they must lie; 0 for any distance
 	Tell       int           // the stage from which people are told
+	TellAny    bool          // order any without a stage to tell from: people are told of whichever comes first
 	Stages     []Rung
 	Incident   *Rung // nil without one
 	Unless     []Guard
@@ -78,6 +79,7 @@ func NewCompiled(s *signatures.Signature) *Compiled {
 		Clear: s.Clear.When != nil, ClearFor: time.Duration(s.Clear.For),
 	}
 	if !c.InOrder {
+		c.TellAny = s.Tell == ""
 		c.Within = time.Duration(s.Within)
 		if s.Need > 0 {
 			c.Need = s.Need

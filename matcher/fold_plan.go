@@ -94,7 +94,7 @@ func (p *plan) tells(path []turn) bool {
 		if t.state == codeImminent || t.state == codeIncident {
 			return true
 		}
-		if t.role != noRole && (int(t.role) == p.Tell || p.InOrder && int(t.role) > p.Tell) {
+		if t.role != noRole && (int(t.role) == p.Tell || p.TellAny || p.InOrder && int(t.role) > p.Tell) {
 			return true
 		}
 	}

@@ -493,7 +493,7 @@ func (o *oracle) tell(t int64, state matcher.State) {
 	tells := o.now.state != matcher.Forming
 	from := max(slices.IndexFunc(o.stages, func(l ladder) bool { return l.name == o.sig.Tell }), 0)
 	for i := from; i < len(o.stages); i++ {
-		if o.stages[i].reached && (i == from || o.sig.Order != signatures.Any) {
+		if o.stages[i].reached && (i == from || o.sig.Order != signatures.Any || o.sig.Tell == "") {
 			tells = true
 		}
 	}

@@ -42,7 +42,7 @@ type Signature struct {
 	Order  Order    `yaml:"order,omitempty" json:"order,omitempty" doc:"sequence (the default): stages are climbed in order; any: in whatever order they come."`
 	Need   int      `yaml:"need,omitempty" json:"need,omitempty" doc:"With order any: how many of the stages are enough; all of them without it."`
 	Within Duration `yaml:"within,omitempty" json:"within,omitempty" doc:"With order any: the stages that count lie within this time of each other."`
-	Tell   string   `yaml:"tell,omitempty" json:"tell,omitempty" doc:"The name of the stage from which people are told; the first without it. With order any it counts once this stage was seen."`
+	Tell   string   `yaml:"tell,omitempty" json:"tell,omitempty" doc:"The name of the stage from which people are told; without it the first (with order any: whichever is seen first)."`
 	Stages []Stage  `yaml:"stages" json:"stages" doc:"The rungs of the ladder, at least one and at most 40."`
 
 	Incident *Incident `yaml:"incident,omitempty" json:"incident,omitempty" doc:"The failure itself, so that lead time is measured."`
