@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -14,9 +16,18 @@ import (
 // Feed gives the revisions of warnings to one destination, in the order of WARNINGS; it is a notify.Feed. The server keeps the
 // destination's position, so that any number of processes may hold the same feed and one of them is active.
 type Feed struct {
-	c   *stream.Consumer
+	c interface {
+		consumer
+		Close(ctx context.Context) error
+	}
 	log *slog.Logger
 }
+
+// How often a feed asks again when the server does not answer, and for how long.
+const (
+	feedEvery = time.Second
+	feedFor   = 60
+)
 
 // NewFeed opens the feed of a destination, whose name is made of letters, digits, dashes and underscores. A destination that is new begins
 // with what is told from now on. Close it before the stream.
@@ -33,20 +44,31 @@ func NewFeed(ctx context.Context, s *stream.Stream, destination string, log *slo
 	return &Feed{c, log}, nil
 }
 
-// Next waits for the next revision. done tells that it needs no further try; without it, it comes again after a restart.
+// Next waits for the next revision. done tells that it needs no further try; without it, it comes again after a restart. A server
+// that does not answer is asked again for a minute before that is an error.
 func (f *Feed) Next(ctx context.Context) (w matcher.Warning, done func() error, err error) {
-	for {
+	for tries := 0; ; {
 		m, err := f.c.Next(ctx)
 		if err != nil {
-			return matcher.Warning{}, nil, err
+			if tries++; tries > feedFor || ctx.Err() != nil || errors.Is(err, stream.ErrClosed) {
+				return matcher.Warning{}, nil, err
+			}
+			f.log.Warn("the next warning cannot be read; it is tried again", "error", err)
+			select {
+			case <-ctx.Done():
+				return matcher.Warning{}, nil, ctx.Err()
+			case <-time.After(feedEvery):
+			}
+			continue
 		}
+		tries = 0
 		told, err := DecodeWarning(m.Data)
 		if err == nil {
 			return told.Warning, func() error { return f.c.AckThrough(m.Seq) }, nil
 		}
 		f.log.Warn("a message of WARNINGS is no warning and is passed over", "sequence", m.Seq, "error", err)
-		if err := f.c.AckThrough(m.Seq); err != nil {
-			return matcher.Warning{}, nil, err
+		if err := f.c.AckThrough(m.Seq); err != nil { // the next acknowledgement covers it
+			f.log.Warn("a message of WARNINGS was not acknowledged", "sequence", m.Seq, "error", err)
 		}
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -145,5 +148,49 @@ func FuzzDecodeWarning(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, told.Warning.ID, again.Warning.ID)
 		require.Equal(t, told.Warning.Key, again.Warning.Key)
+	})
+}
+
+// lossy is a consumer whose server does not answer now and then.
+type lossy struct {
+	errs []error // of the next calls
+	acks int
+}
+
+func (l *lossy) Next(context.Context) (stream.Message, error) {
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		return stream.Message{}, err
+	}
+	body, err := EncodeWarning(&matcher.Change{Warning: matcher.Warning{ID: "a", Revision: 1, State: matcher.Forming}})
+	if l.acks == 0 {
+		body = []byte("junk")
+	}
+	return stream.Message{Seq: 1, Data: body}, err
+}
+
+func (l *lossy) AckThrough(uint64) error {
+	l.acks++
+	return errors.New("the connection is being made again")
+}
+
+func (l *lossy) Close(context.Context) error { return nil }
+
+func TestAFeedOutlivesAServerThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lossy{errs: []error{context.DeadlineExceeded, errors.New("no responders")}}
+		f := &Feed{c: l, log: slog.New(slog.DiscardHandler)}
+		w, _, err := f.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "a", w.ID)
+		require.Equal(t, 1, l.acks)
+
+		l.errs = slices.Repeat([]error{errors.New("no responders")}, feedFor+1)
+		_, _, err = f.Next(t.Context())
+		require.ErrorContains(t, err, "no responders")
+		l.errs = []error{stream.ErrClosed}
+		_, _, err = f.Next(t.Context())
+		require.ErrorIs(t, err, stream.ErrClosed)
 	})
 }
