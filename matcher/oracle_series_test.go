@@ -45,7 +45,7 @@ func (o *oracle) sample(role int, h observation) (on, contributes bool) {
 	s.points = append(s.points, point{t, v})
 	known := true
 	if c.Rate > 0 {
-		v, known = rate(s.points, t-int64(c.Rate))
+		v, known = rate(s.points, t-int64(c.Rate), int64(c.Rate)/2)
 	}
 	if c.Of != nil {
 		share, is := o.divisor(limit, h.record, t)
@@ -84,11 +84,11 @@ func (o *oracle) divisor(role int, r *record.Record, t int64) (float64, bool) {
 	return value, value > 0
 }
 
-// rate is the increase a second since the first point that is not before from.
-func rate(points []point, from int64) (float64, bool) {
+// rate is the increase a second since the first point that is not before from; it takes points that span at least so much time.
+func rate(points []point, from, least int64) (float64, bool) {
 	points = points[slices.IndexFunc(points, func(p point) bool { return p.time >= from }):]
 	first, last := points[0], points[len(points)-1]
-	if last.time == first.time {
+	if last.time == first.time || last.time-first.time < least {
 		return 0, false
 	}
 	var sum float64

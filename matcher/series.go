@@ -105,7 +105,7 @@ func (f *fold) sampleRole(p *folder, role uint8, h *kept) (on, gives bool) {
 			f.lose(p)
 		}
 		s.points = append(s.points, sampled{h.time, v})
-		v, known = rate(s, after(h.time, -c.Rate))
+		v, known = rate(s, after(h.time, -c.Rate), c.Rate/2)
 	}
 	if known && c.Limit >= 0 {
 		var divisor float64
@@ -159,15 +159,15 @@ func (f *fold) find(p *folder, role uint8, id uint64, now int64) *series {
 }
 
 // rate drops the points before from and returns the increase a second over the rest. Where the counter fell it began again
-// at zero.
-func rate(s *series, from int64) (float64, bool) {
+// at zero. Points that lie closer together than least have no rate: two scrapes at a process's start would make any burst an alarm.
+func rate(s *series, from int64, least time.Duration) (float64, bool) {
 	n := 0
 	for n < len(s.points) && s.points[n].time < from {
 		n++
 	}
 	s.points = s.points[n:]
 	first, last := s.points[0], s.points[len(s.points)-1]
-	if last.time <= first.time {
+	if last.time <= first.time || time.Duration(last.time-first.time) < least {
 		return 0, false
 	}
 	var sum float64
