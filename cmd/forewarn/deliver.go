@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,9 +70,9 @@ func (p *process) openFeeds(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			t.Prime(told)
+			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || d.wants != nil && !d.wants(&w) }))
 		}
-		wanted := wantedFeed{feed, d.wants}
+		wanted := wantedFeed{feed, d.wants, p.log}
 		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{Name: d.name, Notifier: d.notifier, Feed: wanted, Log: p.log}, feed})
 	}
 	return p.registry.Register(&deliveries{p.deliveries})
@@ -94,6 +96,7 @@ func (p *process) runNotify(ctx context.Context) error {
 type wantedFeed struct {
 	notify.Feed
 	wants func(*matcher.Warning) bool // nil wants everything
+	log   *slog.Logger
 }
 
 // Next implements notify.Feed.
@@ -103,8 +106,8 @@ func (f wantedFeed) Next(ctx context.Context) (matcher.Warning, func() error, er
 		if err != nil || f.wants == nil || f.wants(&w) {
 			return w, done, err
 		}
-		if err := done(); err != nil {
-			return w, nil, err
+		if err := done(); err != nil { // the next acknowledgement covers it
+			f.log.Warn("a warning that is not wanted was not acknowledged", "warning", w.ID, "error", err)
 		}
 	}
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
+	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/signatures"
+)
+
+// TestARestartRepeatsOnlyWhatIsWantedAndOpen: what a destination repeats by itself is taken from the stream, which holds the
+// warnings of a month for everybody.
+func TestARestartRepeatsOnlyWhatIsWantedAndOpen(t *testing.T) {
+	t.Parallel()
+	posted := make(chan []string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var alerts []struct {
+			Labels map[string]string `json:"labels"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&alerts); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		var ids []string
+		for _, a := range alerts {
+			ids = append(ids, a.Labels["forewarn_id"])
+		}
+		posted <- ids
+	}))
+	defer server.Close()
+
+	s, err := stream.Open(t.Context(), stream.Options{DataDir: t.TempDir()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	out, err := s.Publisher(stream.PublisherConfig{})
+	require.NoError(t, err)
+	at := time.Now()
+	for _, w := range []matcher.Warning{
+		{ID: "open", State: matcher.Forming, Severity: "critical"},
+		{ID: "mild", State: matcher.Forming, Severity: "low"},
+		{ID: "over", State: matcher.Resolved, Severity: "critical"},
+	} {
+		w.Revision, w.Opened, w.Time = 1, at, at
+		body, err := pipeline.EncodeWarning(&matcher.Change{Warning: w})
+		require.NoError(t, err)
+		require.NoError(t, out.PublishWarning(t.Context(), w.ID, body))
+	}
+	require.NoError(t, out.Close(t.Context()))
+
+	p := &process{globals: &globals{log: slog.New(slog.DiscardHandler)}, stream: s, registry: prometheus.NewRegistry()}
+	p.settings.Notify = []notify.Destination{{
+		Name: "pager", Type: "alertmanager", Severity: "high", URLs: []string{server.URL}, Interval: signatures.Duration(10 * time.Millisecond),
+	}}
+	require.NoError(t, p.openFeeds(t.Context()))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.runNotify(ctx) }()
+	require.Equal(t, []string{"open"}, <-posted)
+	stop()
+	require.NoError(t, <-done)
+}
+
+// unheard is a feed of warnings whose acknowledgements are lost.
+type unheard struct{ list []matcher.Warning }
+
+func (f *unheard) Next(context.Context) (matcher.Warning, func() error, error) {
+	w := f.list[0]
+	f.list = f.list[1:]
+	return w, func() error { return errors.New("the connection is being made again") }, nil
+}
+
+func TestAWarningThatIsNotWantedEndsNothing(t *testing.T) {
+	t.Parallel()
+	f := wantedFeed{
+		&unheard{[]matcher.Warning{{ID: "mild"}, {ID: "severe"}}},
+		func(w *matcher.Warning) bool { return w.ID == "severe" },
+		slog.New(slog.DiscardHandler),
+	}
+	w, _, err := f.Next(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "severe", w.ID)
+}
