@@ -217,6 +217,9 @@ func TestTextSaysWhatHowFarAndWhatToDo(t *testing.T) {
     12:00:00 event  EvictionThresholdMet: Attempting to reclaim [31m memory now
 `, got)
 	require.NotContains(t, Text(&w, Style{Evidence: 3}), "\x1b", "a record cannot steer the terminal")
+	w.Evidence[0].Record = 1
+	w.Evidence = append(w.Evidence, w.Evidence...)
+	require.Equal(t, got, Text(&w, Style{Evidence: 3}), "a record that two rungs took is shown once")
 	w.State, w.Lead = matcher.InIncident, 90*time.Second
 	require.Contains(t, Text(&w, Style{}), "forewarned 1m30s before")
 	w.Evidence[0].Text = strings.Repeat("é", 5000)

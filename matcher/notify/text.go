@@ -183,8 +183,13 @@ func (p *printer) evidence(w *matcher.Warning) {
 	if p.Evidence == 0 || w.State.Final() {
 		return
 	}
-	list := w.Evidence[max(0, len(w.Evidence)-p.Evidence):]
-	for _, e := range list {
+	var lines []string
+	shown := map[uint64]bool{}
+	for _, e := range w.Evidence {
+		if e.Record != 0 && shown[e.Record] {
+			continue // several rungs took it
+		}
+		shown[e.Record] = true
 		what := e.Text
 		if reason := e.Attrs[record.EventReason]; reason != "" {
 			what = reason + ": " + what
@@ -192,7 +197,10 @@ func (p *printer) evidence(w *matcher.Warning) {
 		if runes := []rune(oneLine(what)); len(runes) > 160 {
 			what = string(runes[:159]) + "…"
 		}
-		p.line(p.faint(fmt.Sprintf("    %s %-6s %s", p.clock(e.Time), e.Kind, oneLine(what))))
+		lines = append(lines, fmt.Sprintf("    %s %-6s %s", p.clock(e.Time), e.Kind, oneLine(what)))
+	}
+	for _, line := range lines[max(0, len(lines)-p.Evidence):] {
+		p.line(p.faint(line))
 	}
 }
 
