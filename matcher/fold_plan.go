@@ -16,10 +16,12 @@ type plan struct {
 	lookBack time.Duration // how far before a stage the earliest unless window begins, as a negative duration
 	keyAttrs map[string][]string
 	stub     bool // the signature is gone; only what closes its warnings is known
+
+	settles time.Duration // how long after its deadline the absence of something can be told: the allowed lateness
 }
 
-func newPlan(c *Compiled) *plan {
-	p := &plan{Compiled: c, keyAttrs: map[string][]string{"cluster": keyParts("cluster")[0].Attrs, "stream": {streamAttr}}}
+func newPlan(c *Compiled, lateness time.Duration) *plan {
+	p := &plan{Compiled: c, settles: lateness, keyAttrs: map[string][]string{"cluster": keyParts("cluster")[0].Attrs, "stream": {streamAttr}}}
 	add := func(role int, r *Rung) {
 		p.rungs |= 1 << role
 		if r.Hold > 0 {
@@ -86,6 +88,16 @@ func (p *plan) guarded(stage int) bool {
 		}
 	}
 	return false
+}
+
+// knowable is when people could first be told of a turn: at its time, unless it needed that something did not happen.
+func (p *plan) knowable(t turn) int64 {
+	switch {
+	case t.role == noRole, p.held&(1<<t.role) == 0 && (int(t.role) >= len(p.Stages) || !p.guarded(int(t.role))):
+		return t.time
+	default:
+		return after(t.time, p.settles)
+	}
 }
 
 // tells reports whether people are told of an episode with this path.

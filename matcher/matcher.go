@@ -89,7 +89,8 @@ type Warning struct {
 	Time     time.Time  `json:"time"`             // what this revision tells happened then
 	Closed   *time.Time `json:"closed,omitempty"` // final states only
 	Incident *time.Time `json:"incident,omitempty"`
-	// Lead is how long before the incident people could first be told; only when it happened.
+	// Lead is how long before the incident people could first be told; only when it happened. What hangs on an absence can be told when
+	// that is settled, the allowed lateness after its deadline.
 	Lead     time.Duration `json:"lead_ns,omitempty"`
 	Forecast *Forecast     `json:"forecast,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // why it closed

@@ -151,12 +151,13 @@ type oracle struct {
 	clearAt   int64 // when the pending clear began; 0 without one
 	lastSeen  int64
 	quietFrom int64
+	lateness  int64
 }
 
 // fold returns every episode, told or not, of the observations up to the last horizon and promptly after it.
-func fold(sig *signatures.Signature, key []record.Attr, seen []observation, history []moment) []*outcome {
+func fold(sig *signatures.Signature, key []record.Attr, seen []observation, history []moment, lateness int64) []*outcome {
 	horizon := history[len(history)-1].horizon
-	o := &oracle{sig: sig, key: key, history: history, series: map[string]*run{}, limits: map[int][]divisor{}}
+	o := &oracle{sig: sig, key: key, history: history, lateness: lateness, series: map[string]*run{}, limits: map[int][]divisor{}}
 	o.expire = int64(sig.Expire)
 	if o.expire == 0 {
 		o.expire = int64(signatures.DefaultExpire)
@@ -483,6 +484,25 @@ func (o *oracle) judge(t int64) {
 	}
 }
 
+// absent reports whether a rung needs that something did not happen.
+func (o *oracle) absent(name string) bool {
+	for _, u := range o.sig.Unless {
+		if u.Anchor == name || u.Anchor == "" && o.stages[len(o.stages)-1].name == name {
+			return true
+		}
+	}
+	when := &o.sig.Stages[0].When
+	for i := range o.sig.Stages {
+		if o.sig.Stages[i].Name == name {
+			when = &o.sig.Stages[i].When
+		}
+	}
+	if name == "incident" {
+		when = &o.sig.Incident.When
+	}
+	return when.Change != nil && when.Change.For != 0
+}
+
 // tell raises the state if it is higher and notes when people are told of the episode.
 func (o *oracle) tell(t int64, state matcher.State) {
 	rank := []matcher.State{matcher.Forming, matcher.Imminent, matcher.InIncident}
@@ -499,6 +519,11 @@ func (o *oracle) tell(t int64, state matcher.State) {
 	}
 	if tells && !o.now.told {
 		o.now.told, o.now.toldAt = true, t
+		for _, r := range o.now.rungs {
+			if o.absent(r.name) {
+				o.now.toldAt = max(o.now.toldAt, r.time+o.lateness)
+			}
+		}
 	}
 	if rise || len(o.now.rungs) > 0 && o.now.rungs[len(o.now.rungs)-1].time == t {
 		o.now.last = t

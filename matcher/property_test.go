@@ -21,8 +21,9 @@ import (
 
 // witness is what had been heard of a case when a plan stopped.
 type witness struct {
-	records []heard
-	history []moment
+	records  []heard
+	history  []moment
+	lateness int64
 }
 
 // heard is a record as it counts: one that came behind the horizon counts as if it came at it.
@@ -34,7 +35,7 @@ type heard struct {
 
 // witness goes through the arrivals of a plan with nothing but README.md's words on marks.
 func (c *foldCase) witness(p plan) *witness {
-	w := &witness{history: []moment{{horizon: math.MinInt64}}}
+	w := &witness{lateness: c.lateness, history: []moment{{horizon: math.MinInt64}}}
 	sources := map[string]life{}
 	taken := map[string]bool{}
 	for i, a := range c.arrivals(p) {
@@ -99,7 +100,7 @@ func oracleWarnings(sigs []*signatures.Signature, w *witness, untold bool) map[s
 			keys[text].seen = append(keys[text].seen, observation{source: r.source, on: on, off: off, record: &r.record, late: r.late, moment: r.moment})
 		}
 		for text, p := range keys {
-			for _, o := range fold(sig, p.key, p.seen, w.history) {
+			for _, o := range fold(sig, p.key, p.seen, w.history, w.lateness) {
 				if o.told || untold {
 					name := sig.ID + " " + text
 					warnings[name] = append(warnings[name], o.String())

@@ -231,7 +231,7 @@ func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
 	p.plan = known
 	if len(p.told) > 0 {
 		if stub := r.stub(digest); known == nil {
-			p.plan = newPlan(stub)
+			p.plan = newPlan(stub, t.options.Lateness)
 			p.plan.stub = true
 		}
 	}

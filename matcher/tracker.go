@@ -86,7 +86,7 @@ func (t *Tracker) plan(digest uint64) *plan {
 	p, known := t.plans[digest]
 	if !known {
 		if c := t.program.Lookup(digest); c != nil {
-			p = newPlan(c)
+			p = newPlan(c, t.options.Lateness)
 			t.plans[digest] = p
 		}
 	}

@@ -53,11 +53,12 @@ func (p *progress) warning(x *told) Warning {
 		Key: keyText(p.key).attrs(), KeyText: keyText(p.key).values(),
 		State: x.state(), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
 	}
-	told := int64(never)
+	told, known := int64(never), int64(longAgo)
 	for i, t := range e.path {
 		w.Time = when(t.time)
+		known = max(known, p.plan.knowable(t)) // what came before it has to be known too
 		if told == never && p.plan.tells(e.path[:i+1]) {
-			told = t.time
+			told = known
 		}
 		switch {
 		case t.role != noRole:
