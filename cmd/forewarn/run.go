@@ -204,7 +204,7 @@ func (p *process) supervise(ctx context.Context, parts []part) error {
 			return <-ended
 		})
 	}
-	p.log.Info("running", "data_dir", p.settings.DataDir, "nats", cmp.Or(p.settings.NATS.URL, "embedded"))
+	p.log.Info("running", "data_dir", p.settings.DataDir, "nats", cmp.Or(stream.Places(p.settings.NATS.URL), "embedded"))
 	<-ctx.Done()
 	p.log.Info("stopping: what is under way is finished first")
 	var all []error

@@ -20,7 +20,7 @@ import (
 // connect connects, and checks that the server can do what is asked of it.
 func (s *Stream) connect(ctx context.Context) error {
 	o := s.opts
-	where := places(o.URL)
+	where := Places(o.URL)
 	settings := []nats.Option{
 		nats.Name(o.Name), nats.Timeout(5 * time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
@@ -151,8 +151,8 @@ func advise(err error) error {
 	return fmt.Errorf("%w: %s", err, hint)
 }
 
-// places returns the URLs without what is secret in them.
-func places(urls string) string {
+// Places returns the comma-separated URLs of servers without what is secret in them, for logs and messages.
+func Places(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, raw := range list {
 		u, err := url.Parse(strings.TrimSpace(raw))
