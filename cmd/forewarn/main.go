@@ -67,6 +67,9 @@ func execute(ctx context.Context, args []string, io stdio) int {
 			_, _ = fmt.Fprintln(io.err, "forewarn: "+text)
 		}
 		return coded.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		_, _ = fmt.Fprintln(io.err, "forewarn: interrupted before it was done")
+		return exitFailure
 	default:
 		_, _ = fmt.Fprintln(io.err, "forewarn: "+err.Error())
 		return exitFailure

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -111,13 +112,43 @@ func (g *globals) notifier() notify.Notifier {
 	}
 }
 
-// lossText names what was lost while reading and tracking; "" when nothing was.
+// lossText names what was lost while reading and tracking, a line each; "" when nothing was.
 func lossText(read *format.Counts, seen *matcher.Stats) string {
-	all := seen.Losses()
+	var b strings.Builder
 	read.Each(func(c format.Count, n uint64) {
-		if c.Loss() || c == format.FutureStamp {
-			all[c.String()] += n
+		if text := readLoss(c, n); text != "" {
+			b.WriteString("  " + text + "\n")
 		}
 	})
-	return strings.ReplaceAll(countsText(all), "_", " ")
+	if rest := countsText(seen.Losses()); rest != "" {
+		b.WriteString("  in matching: " + strings.ReplaceAll(rest, "_", " ") + "\n")
+	}
+	return b.String()
+}
+
+// readLoss says what a count of a loss means to the owner of the input; "" for counts of anything else.
+func readLoss(c format.Count, n uint64) string {
+	switch c {
+	case format.LongLine:
+		return plural(n, "line") + " too long, and cut"
+	case format.SkippedBytes:
+		return bytesText(int64(min(n, math.MaxInt64))) + " behind such cuts, not looked at"
+	case format.LostPart:
+		return plural(n, "partial container line") + " whose end never came, taken as far as they go"
+	case format.BadItem:
+		return plural(n, "item") + " not readable (objects, rows, samples), left out"
+	case format.LargeItem:
+		return plural(n, "object") + " too large, left out"
+	case format.RefusedRecord:
+		return plural(n, "record") + " too large, left out"
+	case format.BadInput:
+		return plural(n, "compressed input") + " damaged or incomplete, used as far as readable"
+	case format.FutureStamp:
+		return plural(n, "time stamp") + " not believed: more than a day ahead of now, or before 1990"
+	default:
+		if c.Loss() {
+			return fmt.Sprintf("%d %s", n, strings.ReplaceAll(c.String(), "_", " "))
+		}
+		return ""
+	}
 }

@@ -44,7 +44,7 @@ digest is the same for the same warnings, live (see forewarn status) or replayed
 			defer func() { _ = file.Close() }() // it was only read
 			r, err := recording.NewReader(file)
 			if err != nil {
-				return fmt.Errorf("read recording %s: %w", args[0], err)
+				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			defer r.Close()
 			engine, err := matcher.NewEngine(program, tracking(lateness))

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/format"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/signatures"
@@ -200,7 +201,10 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 	}
 	b.WriteByte('\n')
 	if lost := lossText(&read.Counts, seen); lost != "" {
-		b.WriteString("not everything was taken as it came: " + lost + "\n")
+		b.WriteString("not everything was taken as it came:\n" + lost)
+	}
+	if n := read.Counts.Get(format.NoStamp); n > 0 && n >= read.Records {
+		b.WriteString("no time stamp was recognised: the records have the time of the file or of reading, so what happens within a time cannot be told\n")
 	}
 	for _, p := range read.Problems {
 		b.WriteString("forewarn: " + p.Error() + "\n")

@@ -75,7 +75,7 @@ type settingsFlags struct {
 }
 
 func (f *settingsFlags) flags(s *pflag.FlagSet) {
-	s.StringVarP(&f.file, "config", "c", "", "the configuration file; `forewarn config schema` describes it")
+	s.StringVarP(&f.file, "config", "c", "", "the configuration file; forewarn config schema describes it")
 	f.connection(s)
 	s.StringArrayVarP(&f.paths, "signatures", "s", nil, "a file or directory of signatures, besides the catalogue; may be repeated")
 }

@@ -137,7 +137,7 @@ func inputTable(w io.Writer, inputs []pipeline.Input, now time.Time) error {
 		rows = append(rows, []string{in.Source, strings.Join(in.Kinds, ","), strconv.FormatUint(in.Records, 10), age(now, in.Mark) + " ago", inputState(&in)})
 	}
 	if len(rows) == 1 {
-		_, err := fmt.Fprintln(w, "no input was seen yet: nothing can be found until a collector sends something")
+		_, err := fmt.Fprintln(w, "no input was seen when this was told: nothing can be found until a collector sends something")
 		return err
 	}
 	if err := table(w, rows); err != nil {
