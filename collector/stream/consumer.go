@@ -23,6 +23,8 @@ type Consumer struct {
 	until   uint64    // up to here the stream is read again, from last on; else 0
 	behind  *Message  // to be given after that
 	begun   bool      // Next was called
+	asked   time.Time // when Next returned last
+	stale   string    // the ownership that we lost while the caller was busy
 
 	mu      sync.Mutex
 	pending []jetstream.Msg // given and not acknowledged, by sequence
@@ -36,6 +38,12 @@ type Consumer struct {
 // Close or when the connection was closed. After other errors it may be called again; when they stay, close the consumer
 // and open it again.
 func (c *Consumer) Next(ctx context.Context) (Message, error) {
+	defer func() { c.asked = time.Now() }()
+	if c.c.Pinned && !c.asked.IsZero() && time.Since(c.asked) > c.c.PinnedTTL/2 {
+		if err := c.stillOurs(ctx); err != nil {
+			return Message{}, fmt.Errorf("next message of %s: ask who owns it: %w", c.c.Durable, err)
+		}
+	}
 	for {
 		if len(c.waiting) > 0 {
 			m := c.waiting[0]
@@ -90,6 +98,9 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 		Redelivered: meta.NumDelivered > 1, Pending: meta.NumPending, Header: raw.Headers(), raw: raw,
 	}
 	if pin := raw.Headers().Get("Nats-Pin-Id"); pin != "" {
+		if pin == c.stale {
+			return nil // another owner has it by now
+		}
 		c.mu.Lock()
 		c.pin = pin
 		c.mu.Unlock()
@@ -122,6 +133,28 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 		return nil
 	}
 	c.waiting = append(c.waiting, m)
+	return nil
+}
+
+// stillOurs drops what is held ready when another owner came while the caller was busy: that one reads it again, and may
+// be far ahead already.
+func (c *Consumer) stillOurs(ctx context.Context) error {
+	c.mu.Lock()
+	pin := c.pin
+	c.mu.Unlock()
+	if pin == "" {
+		return nil
+	}
+	info, err := c.cons.Info(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range info.PriorityGroups {
+		if g.PinnedClientID != "" && g.PinnedClientID != pin {
+			c.stale, c.serial = pin, 0
+			c.waiting, c.until, c.behind = nil, 0, nil
+		}
+	}
 	return nil
 }
 

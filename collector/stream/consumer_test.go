@@ -394,3 +394,51 @@ func TestLossKnowsAnIdlePartition(t *testing.T) {
 	l.begin(at(100, 50, 20))
 	require.Equal(t, uint64(199), look(&l, 300, 400, at(100, 50, 20)), "while nobody was here")
 }
+
+// TestAnOwnerThatWasBusyTooLongLeavesItsMessagesToTheNext: it holds some ready, which the next owner has had meanwhile.
+func TestAnOwnerThatWasBusyTooLongLeavesItsMessagesToTheNext(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{DataDir: t.TempDir()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	p, err := s.Publisher(PublisherConfig{})
+	require.NoError(t, err)
+	tell := func(texts ...string) {
+		for _, x := range texts {
+			require.NoError(t, p.PublishWarning(t.Context(), x, []byte(x)))
+		}
+		require.NoError(t, p.Flush(t.Context()))
+	}
+	consume := func() *Consumer {
+		c, err := s.Consume(t.Context(), ConsumerConfig{
+			Stream: Warnings, Subject: WarningsSubject, Durable: "pager", Pinned: true, Ordered: true, PinnedTTL: 2 * time.Second, AckWait: 2 * time.Second,
+		})
+		require.NoError(t, err)
+		return c
+	}
+	next := func(c *Consumer) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		m, err := c.Next(ctx)
+		require.NoError(t, err)
+		require.NoError(t, c.AckThrough(m.Seq))
+		return string(m.Data)
+	}
+	tell("one", "two", "three")
+	busy := consume()
+	require.Equal(t, "one", next(busy)) // and holds the others ready
+	other := consume()
+	require.Equal(t, "two", next(other), "after the busy one was silent for too long")
+	require.Equal(t, "three", next(other))
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = busy.Next(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "its messages were given by the other one")
+	require.NoError(t, other.Close(t.Context()))
+	tell("four")
+	require.Equal(t, "four", next(busy))
+	require.NoError(t, busy.Close(t.Context()))
+	require.NoError(t, p.Close(t.Context()))
+}
