@@ -2,6 +2,7 @@ package signatures
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/forewarn/forewarn/signatures/literal"
 )
@@ -71,6 +72,11 @@ func literalRegex(expr string) bool {
 func (c *checker) noAnchor(path string, w *Condition) {
 	if len(leaves(w)) == 0 && len(w.All) == 0 && len(w.Any) == 0 {
 		return // it is empty or a lone `not`, which was said
+	}
+	if slices.ContainsFunc(c.problems, func(p Problem) bool {
+		return p.Severity == LevelError && within(p.Path, path) && strings.HasSuffix(p.Path, ".regex")
+	}) {
+		return // a regex that can't be read may be the anchor once it is mended
 	}
 	mend := "each part of `any`, and one part of `all`, needs an exact value or a text of 3 bytes or more"
 	switch {
