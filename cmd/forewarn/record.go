@@ -126,13 +126,18 @@ func (g *globals) connect(ctx context.Context, s settings) (*stream.Stream, erro
 	if err != nil {
 		return nil, err
 	}
-	if o.URL == "" {
+	found := o.URL == ""
+	if found {
 		if o.URL, err = stream.FindURL(s.DataDir); err != nil {
 			return nil, err
 		}
 	}
 	o.DataDir = ""
-	return stream.Open(ctx, o)
+	st, err := stream.Open(ctx, o)
+	if err != nil && found && ctx.Err() == nil {
+		return nil, fmt.Errorf("nothing answers on the data directory %s (was the forewarn there killed?): start `forewarn run` or name another directory: %w", s.DataDir, err)
+	}
+	return st, err
 }
 
 // streamFeed pulls what RECORDS holds at the moment.
