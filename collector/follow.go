@@ -45,8 +45,12 @@ func (f *Files) follow(ctx context.Context, send func([]byte) error) error {
 	defer stop()
 	poll := time.NewTicker(f.opts.Poll)
 	defer poll.Stop()
+	// What came is given out at most Idle after it came, however more trickles in.
 	idle := time.NewTimer(f.opts.Idle)
 	defer idle.Stop()
+	waiting := true
+	atOnce := make(chan struct{}) // always ready
+	close(atOnce)
 	var beat <-chan time.Time
 	if f.opts.Heartbeat > 0 {
 		t := time.NewTicker(f.opts.Heartbeat)
@@ -59,16 +63,20 @@ func (f *Files) follow(ctx context.Context, send func([]byte) error) error {
 		if err != nil {
 			return err
 		}
+		var again <-chan struct{}
 		if more {
-			idle.Reset(f.opts.Idle)
-			if ctx.Err() == nil {
-				continue
+			again = atOnce // beside the others: a file that is written all the time must not hold up the rest
+			if !waiting {
+				idle.Reset(f.opts.Idle)
+				waiting = true
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-again:
 		case <-idle.C:
+			waiting = false
 			err = fw.each((*source).settle)
 		case <-beat:
 			err = fw.each(func(s *source) { s.settle(); s.heartbeat() })

@@ -176,3 +176,22 @@ func TestAFollowedFileThatGoesAwayHidesNothing(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 }
+
+func TestFollowGivesOutWhatASteadyWriterSays(t *testing.T) {
+	dir := t.TempDir()
+	w := watchDir(t, Options{Paths: []string{dir}, Heartbeat: -1})
+	tick := time.NewTicker(3 * time.Millisecond) // more often than Idle
+	defer tick.Stop()
+	w.append("quiet.log", "2026-11-20T19:00:00Z one line\n")
+	deadline := time.After(2 * time.Second)
+	for got := 0; got < 2; {
+		select {
+		case <-tick.C:
+			w.append("busy.log", "2026-11-20T19:00:00Z one of many\n")
+		case <-w.texts:
+			got++
+		case <-deadline:
+			require.Fail(t, "nothing comes out while more comes in")
+		}
+	}
+}
