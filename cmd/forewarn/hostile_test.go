@@ -164,7 +164,7 @@ func TestClockJumpsAreNotBelievedAndAreTold(t *testing.T) {
 	require.Zero(t, a.code, a.err)
 	ws := warnings(t, a.out)
 	require.Equal(t, "incident", ws[len(ws)-1].State, "one stamp of the future must not end what is under way: %s", a.err)
-	require.Contains(t, a.err, "1 stamps not believed")
+	require.Contains(t, a.err, "1 time stamp not believed")
 }
 
 func TestDuplicatesCountOnce(t *testing.T) {
