@@ -139,7 +139,8 @@ func advise(err error) error {
 		hint = "the server's certificate is not signed by a known authority: name the file of its certificate authority"
 	case errors.As(err, &host):
 		hint = "the server's certificate is for another name: use that name in the URL"
-	case strings.Contains(err.Error(), "remote error: tls:"): // what the other side says of TLS has no type that could be asked for
+	case strings.Contains(err.Error(), "remote error: tls:"), strings.Contains(err.Error(), "closed by remote after TLS handshake"):
+		// What the other side says of TLS has no type that could be asked for, and it may hang up before it is heard.
 		hint = "the server wants a client certificate that it trusts: name the files of one and of its key"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		hint = "the server runs without JetStream: start it with -js, or with a jetstream block in its configuration"
