@@ -84,6 +84,9 @@ func (c *Consumer) Next(ctx context.Context) (Message, error) {
 	}
 }
 
+// pinHeader is where the server writes which owner a message is for.
+const pinHeader = "Nats-Pin-Id"
+
 // ErrClosed says that a consumer was closed.
 var ErrClosed = errors.New("the consumer is closed")
 
@@ -97,7 +100,7 @@ func (c *Consumer) take(ctx context.Context, raw jetstream.Msg) error {
 		Data: raw.Data(), Subject: raw.Subject(), Seq: meta.Sequence.Stream, Time: meta.Timestamp,
 		Redelivered: meta.NumDelivered > 1, Pending: meta.NumPending, Header: raw.Headers(), raw: raw,
 	}
-	if pin := raw.Headers().Get("Nats-Pin-Id"); pin != "" {
+	if pin := raw.Headers().Get(pinHeader); pin != "" {
 		if pin == c.stale {
 			return nil // another owner has it by now
 		}
@@ -302,15 +305,19 @@ func (c *Consumer) Close(ctx context.Context) error {
 			break
 		}
 		back = append(back, m)
+		if id := m.Headers().Get(pinHeader); id != "" && pin == "" {
+			pin = id // the server made us the owner, and nobody had asked for what it gave
+		}
 	}
 	c.iter.Stop()
 	c.s.unuse(c)
-	for _, m := range back {
-		_ = m.Nak() // best effort: otherwise it comes again after AckWait
-	}
 	var errs []error
 	if err := c.unpin(ctx, pin); err != nil {
 		errs = append(errs, err)
+	}
+	// Only now: what an owner gives back comes to it again at once, to requests that nobody waits for any more.
+	for _, m := range back {
+		_ = m.Nak() // best effort: otherwise it comes again after AckWait
 	}
 	if c.s.conn.IsConnected() {
 		errs = append(errs, c.s.flush(ctx))
