@@ -90,6 +90,16 @@ func (p *plan) guarded(stage int) bool {
 	return false
 }
 
+// outlived returns the rungs whose window a record of that time has left by now.
+func (p *plan) outlived(time, now int64) (roles uint64) {
+	for role := range eachRole(p.rungs &^ p.held) {
+		if r := p.rung(role); r.Within > 0 && after(time, r.Within) < now {
+			roles |= 1 << role
+		}
+	}
+	return roles
+}
+
 // knowable is when people could first be told of a turn: at its time, unless it needed that something did not happen.
 func (p *plan) knowable(t turn) int64 {
 	switch {

@@ -31,6 +31,7 @@ type heard struct {
 	record       record.Record
 	source       string
 	late, moment int
+	own          int64 // its own time, when record.Time is the horizon
 }
 
 // witness goes through the arrivals of a plan with nothing but README.md's words on marks.
@@ -53,11 +54,27 @@ func (c *foldCase) witness(p plan) *witness {
 		}
 		h := heard{record: *a.record, source: a.source}
 		if h.record.Time <= last.horizon {
-			h.record.Time, h.late, h.moment = last.horizon, i+1, len(w.history)-1
+			h.own, h.record.Time, h.late, h.moment = h.record.Time, last.horizon, i+1, len(w.history)-1
 		}
 		w.records = append(w.records, h)
 	}
 	return w
+}
+
+// tooOld returns the roles for which a record that is so late is too old: those whose window is shorter. Holds have no say in it.
+func tooOld(sig *signatures.Signature, lateBy int64) (roles uint64) {
+	old := func(role int, when *signatures.Condition, within signatures.Duration) {
+		if within > 0 && int64(within) < lateBy && (when.Change == nil || when.Change.For == 0) {
+			roles |= 1 << role
+		}
+	}
+	for i := range sig.Stages {
+		old(i, &sig.Stages[i].When, sig.Stages[i].Within)
+	}
+	if sig.Incident != nil {
+		old(matcher.RoleIncident, &sig.Incident.When, sig.Incident.Within)
+	}
+	return roles
 }
 
 // horizon is the least mark of those who are neither silent nor ended, less the lateness.
@@ -89,6 +106,9 @@ func oracleWarnings(sigs []*signatures.Signature, w *witness, untold bool) map[s
 		for i := range w.records {
 			r := &w.records[i]
 			on, off := naiveRoles(sig, &r.record)
+			if r.late > 0 {
+				on &^= tooOld(sig, r.record.Time-r.own)
+			}
 			if on|off == 0 {
 				continue
 			}

@@ -169,16 +169,21 @@ func (t *Tracker) name(source string) string {
 	return s
 }
 
-// late folds a hit that comes too late to be sorted in as if it came now.
+// late folds a hit that comes too late to be sorted in as if it came now. What happened longer ago than a rung's window does not
+// count there: records of different days would else become records of one instant.
 func (t *Tracker) late(p *progress, k *kept) {
-	k.time = max(t.horizon, p.floor)
+	now := max(t.horizon, p.floor)
+	k.on &^= p.plan.outlived(k.time, now)
+	k.time = now
 	if k.sample {
 		t.stats.LateSamples++
 		p.settled.flawed(flawLateSample)
 	} else {
 		t.stats.Late++
 		p.settled.flawed(flawLate)
-		p.settled.hit(t.settler(p), k)
+		if k.on|k.off != 0 {
+			p.settled.hit(t.settler(p), k)
+		}
 	}
 	p.refold()
 	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what it made due is decided now, whenever Advance is called next

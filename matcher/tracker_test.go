@@ -170,6 +170,19 @@ func TestLateRecordNeverRewritesWhatIsSettled(t *testing.T) {
 	require.Equal(t, []string{"resolved@100 incomplete"}, s.mark(105, "main"))
 }
 
+func TestRecordsOfDifferentDaysAreNoRecordsOfOneInstant(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, matcher.TrackerOptions{Lateness: 5 * time.Second}, "stages: [{name: a, when: {event: {reason: A}}, count: 3, within: 1m}]\n"+quickly)
+	s.mark(500_000, "main")
+	for _, day := range []string{"86400 A", "172800 A", "259200 A", "345600 A"} {
+		require.Empty(t, s.see(day), "an old file appeared")
+	}
+	require.EqualValues(t, 4, s.tracker.Stats().Late, "which is counted")
+	require.Empty(t, s.see("499960 A"))
+	require.Empty(t, s.see("499961 A"))
+	require.Equal(t, []string{"imminent@499995 incomplete"}, s.see("499962 A"), "a minute has room for these")
+}
+
 func TestRecordInTimeCorrectsWhatWasTold(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, matcher.TrackerOptions{}, "stages: ["+stageA+", "+stageB+"]\nclear: {when: {event: {reason: C}}}\n")
