@@ -25,11 +25,11 @@ func TestRolesShareANATSAndOneMatcherMayDie(t *testing.T) {
 
 	r := newReceiver(t)
 	notify := start(t, "notify", "-c", r.config(t, dirs[2], cartSignature), "--nats", nats)
-	notify.logged("running")
+	notify.logged("msg=running")
 	var matchers []*running
 	for _, dir := range dirs[:2] {
 		m := start(t, "match", "--data-dir", filepath.Join(dir, "data"), "-s", cartSignature, "--nats", nats)
-		m.logged("running")
+		m.logged("msg=running")
 		matchers = append(matchers, m)
 	}
 	logs := t.TempDir()
@@ -41,7 +41,7 @@ func TestRolesShareANATSAndOneMatcherMayDie(t *testing.T) {
 		all = append(all, g)
 	}
 	collect := start(t, "collect", "--data-dir", t.TempDir(), "--nats", nats, logs)
-	collect.logged("running")
+	collect.logged("msg=running")
 	for _, g := range all {
 		g.say("slow query", "slow query", "slow query")
 	}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +41,7 @@ func TestRunFromAFileToEveryDestination(t *testing.T) {
 	config := r.config(t, dir, copyFile(t, cartSignature, t.TempDir()), log.path)
 	data := filepath.Join(dir, "data")
 	p := start(t, "run", "-c", config)
-	p.logged("running")
+	p.logged("msg=running")
 	require.NotContains(t, p.errs.String(), "signatures loaded from the store")
 
 	log.say("slow query took 3s", "slow query took 4s", "slow query took 5s", "connection pool exhausted (50 of 50)")
@@ -88,6 +90,16 @@ func TestRunFromAFileToEveryDestination(t *testing.T) {
 		require.Equal(t, 2, len(r.got()), "and the first goes on")
 	})
 
+	t.Run("what was recorded gives the same digest", func(t *testing.T) {
+		recording := filepath.Join(dir, "run.fwrec")
+		require.Zero(t, cli(t, "record", "-c", config, "--out", recording, "--since", "1h").code)
+		var again replayed
+		require.NoError(t, json.Unmarshal([]byte(cli(t, "replay", "-s", cartSignature, "-o", "json", recording).out), &again))
+		o, ok := statusOf(t, "-c", config)
+		require.True(t, ok)
+		require.Equal(t, o.Digest, again.Digest)
+	})
+
 	require.Zero(t, p.stop(), p.errs.String())
 	require.Contains(t, p.errs.String(), "stopping: what is under way is finished first")
 	require.NotContains(t, p.errs.String(), "level=ERROR")
@@ -109,7 +121,7 @@ func TestRunWritesToTheTerminalWhenNothingIsConfigured(t *testing.T) {
 	dir := t.TempDir()
 	log := growing{t, filepath.Join(dir, "cart.log")}
 	p := start(t, "run", "--data-dir", filepath.Join(dir, "data"), "-s", cartSignature, "-o", "json", log.path)
-	p.logged("running") // the file comes later
+	p.logged("msg=running") // the file comes later
 	log.say("slow query", "slow query", "slow query")
 	eventually(t, "a warning on stdout", func() bool { return strings.HasSuffix(p.out.String(), "}\n") })
 	require.Zero(t, p.stop())
@@ -127,7 +139,7 @@ func TestSignaturesAreTakenUpAndRefusedWhileItRuns(t *testing.T) {
 	config := r.config(t, dir, own, log.path)
 	data := filepath.Join(dir, "data")
 	p := start(t, "run", "-c", config)
-	p.logged("running")
+	p.logged("msg=running")
 
 	quota := copyFile(t, quotaSignature, own)
 	eventually(t, "the new signature is armed", func() bool {
@@ -173,7 +185,7 @@ func TestIntakeRecordAndReplay(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	p := start(t, "run", "--data-dir", data, "-s", cartSignature, "-o", "json")
-	p.logged("running")
+	p.logged("msg=running")
 	began := time.Now().Add(-time.Minute).UTC()
 	publish(t, data, func(say func(string)) {
 		for i, text := range []string{"slow query", "slow query", "slow query", "connection pool exhausted", "database orders is unreachable"} {
@@ -286,4 +298,90 @@ func TestCollectDryRunPrintsTheRecords(t *testing.T) {
 		require.Equal(t, "log", r.Kind)
 	}
 	require.Zero(t, p.stop())
+}
+
+// TestADeadDestinationHoldsUpNeitherTheOthersNorTheStop also shows that what it missed reaches it after the next start.
+func TestADeadDestinationHoldsUpNeitherTheOthersNorTheStop(t *testing.T) {
+	t.Parallel()
+	dir, r := t.TempDir(), newReceiver(t)
+	log := growing{t, filepath.Join(dir, "cart.log")}
+	var dead atomic.Bool
+	dead.Store(true)
+	flaky := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if dead.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		r.hook(w, q)
+	}))
+	defer flaky.Close()
+	config := r.config(t, dir, cartSignature, log.path)
+	b, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(config, []byte(strings.Replace(string(b), r.URL+"/hook", flaky.URL, 1)), 0o600))
+	p := start(t, "run", "-c", config)
+	p.logged("msg=running")
+	log.say("slow query", "slow query", "slow query")
+	eventually(t, "the Alertmanager has it", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.alerts) > 0
+	})
+	require.Empty(t, r.got())
+	require.Zero(t, p.stop(), p.errs.String())
+	dead.Store(false)
+	p = start(t, "run", "-c", config)
+	require.Equal(t, []string{"forming"}, r.states(t, 1))
+	require.Zero(t, p.stop(), p.errs.String())
+}
+
+// TestAKilledRunGoesOnWhereItWas kills the process, which leaves its lock and the file with its address behind.
+func TestAKilledRunGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir, r := t.TempDir(), newReceiver(t)
+	log := growing{t, filepath.Join(dir, "cart.log")}
+	config := r.config(t, dir, cartSignature, log.path)
+	p := start(t, "run", "-c", config)
+	p.logged("msg=running")
+	log.say("slow query", "slow query", "slow query")
+	require.Equal(t, []string{"forming"}, r.states(t, 1))
+	p.kill()
+	a := cli(t, "status", "-c", config)
+	require.Equal(t, exitFailure, a.code)
+	require.Contains(t, a.err, "forewarn run")
+
+	log.say("connection pool exhausted")
+	p = start(t, "run", "-c", config)
+	eventually(t, "the next stage", func() bool {
+		ws := r.got()
+		return ws[len(ws)-1].State == "imminent"
+	})
+	for _, w := range r.got() {
+		require.Equal(t, r.got()[0].ID, w.ID)
+	}
+	require.Zero(t, p.stop(), p.errs.String())
+}
+
+func TestRunSaysWhatIsWrongWithItsSurroundings(t *testing.T) {
+	t.Parallel()
+	taken := httptest.NewServer(http.NotFoundHandler())
+	defer taken.Close()
+	notADir := file(t, "file", "")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the data directory is a file": {[]string{"run", "--data-dir", notADir}, notADir},
+		"the address is taken":         {[]string{"run", "--data-dir", t.TempDir(), "--listen", strings.TrimPrefix(taken.URL, "http://")}, "address already in use"},
+		"no NATS answers":              {[]string{"collect", "--nats", "nats://127.0.0.1:1", "testdata/cart.log"}, "127.0.0.1:1"},
+		"no configuration":             {[]string{"run", "-c", filepath.Join(notADir, "x")}, "read configuration"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := cli(t, c.args...)
+			require.Equal(t, exitFailure, a.code, a.err)
+			require.Contains(t, a.err, "forewarn: ")
+			require.Contains(t, a.err, c.want)
+			require.Empty(t, a.out)
+		})
+	}
 }

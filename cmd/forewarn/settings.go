@@ -75,13 +75,13 @@ type settingsFlags struct {
 }
 
 func (f *settingsFlags) flags(s *pflag.FlagSet) {
-	s.StringVarP(&f.file, "config", "c", "", "the configuration file; forewarn config schema describes it")
 	f.connection(s)
 	s.StringArrayVarP(&f.paths, "signatures", "s", nil, "a file or directory of signatures, besides the catalogue; may be repeated")
 }
 
 // connection adds the flags by which a command finds the stream.
 func (f *settingsFlags) connection(s *pflag.FlagSet) {
+	s.StringVarP(&f.file, "config", "c", "", "the configuration file; forewarn config schema describes it")
 	s.StringVar(&f.dataDir, "data-dir", "", "where state lives (default "+shortHome(defaultDataDir())+")")
 	s.StringVar(&f.nats, "nats", "", "the URL of an existing NATS with JetStream; without it one is embedded")
 }

@@ -29,11 +29,20 @@ const (
 	feedFor   = 60
 )
 
+const (
+	// feedSilent is how long a process may be silent before another one delivers in its place.
+	feedSilent = 10 * time.Second
+	// feedRepeat is how long after a restart a warning comes again that was under way when a server in this process stopped: the
+	// server does not remember that it was given back. While a destination is dead the feed drops the repeats.
+	feedRepeat = 5 * time.Second
+)
+
 // NewFeed opens the feed of a destination, whose name is made of letters, digits, dashes and underscores. A destination that is new begins
 // with what is told from now on. Close it before the stream.
 func NewFeed(ctx context.Context, s *stream.Stream, destination string, log *slog.Logger) (*Feed, error) {
 	c, err := s.Consume(ctx, stream.ConsumerConfig{
 		Stream: stream.Warnings, Subject: stream.WarningsSubject, Durable: "notify-" + destination, Pinned: true, Ordered: true, New: true,
+		PinnedTTL: feedSilent, AckWait: feedRepeat,
 	})
 	if err != nil {
 		return nil, err
