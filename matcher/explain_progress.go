@@ -30,7 +30,7 @@ type RungProgress struct {
 	Title   string    `json:"title,omitempty"`
 	Reached time.Time `json:"reached,omitzero"`
 	Count   uint64    `json:"count,omitempty"`   // of records, when it was reached
-	Missing string    `json:"missing,omitempty"` // "2 of 3 records within 5m0s", when it was not
+	Missing string    `json:"missing,omitempty"` // "2 of 3 records within 5m", when it was not
 	Last    time.Time `json:"last,omitzero"`     // the last record that counted
 }
 

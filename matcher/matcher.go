@@ -117,7 +117,7 @@ type Reached struct {
 type Next struct {
 	Stage string `json:"stage"`
 	Title string `json:"title,omitempty"`
-	// Missing says by how much it is missing: "2 of 3 records within 5m0s".
+	// Missing says by how much it is missing: "2 of 3 records within 5m".
 	Missing string `json:"missing,omitempty"`
 }
 

@@ -304,7 +304,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	s.see("1 A pod=p", "2 A pod=p")
 	x := s.tracker.Explain("spec", "")
 	require.Len(t, x, 1)
-	require.Equal(t, "2 of 3 records and 1 of 2 different namespace/pod within 5m0s", x[0].Rungs[0].Missing)
+	require.Equal(t, "2 of 3 records and 1 of 2 different namespace/pod within 5m", x[0].Rungs[0].Missing)
 	require.Equal(t, "0 of 1 record, after a", x[0].Rungs[1].Missing)
 	require.Empty(t, s.tracker.Explain("other", ""))
 	require.Empty(t, s.tracker.Explain("spec", "n9"))

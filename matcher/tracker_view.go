@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // keyText is a correlation key as hits carry it.
@@ -76,6 +77,9 @@ func (p *progress) warning(x *told) Warning {
 		}
 	}
 	w.Evidence = p.evidence(e)
+	if !w.State.Final() { // what came after what this revision tells is for the next one
+		w.Evidence = slices.DeleteFunc(w.Evidence, func(x Evidence) bool { return x.Time.After(w.Time) })
+	}
 	if f := e.forecast; f != nil {
 		w.Forecast = f.public()
 	}
@@ -183,6 +187,9 @@ func (f *fold) missing(p *plan, role uint8) string {
 		}
 		values = live.distinct(math.MaxInt)
 	}
+	if have >= r.Count && values >= r.DistinctCount { // the record that would have completed it climbed another rung
+		return "the next such record completes it"
+	}
 	var parts []string
 	if r.Count > 1 || r.DistinctCount == 0 {
 		parts = append(parts, amount(have, r.Count, "record"))
@@ -192,10 +199,10 @@ func (f *fold) missing(p *plan, role uint8) string {
 	}
 	text := strings.Join(parts, " and ")
 	if r.Within > 0 {
-		text += " within " + r.Within.String()
+		text += " within " + signatures.Duration(r.Within).String()
 	}
 	if r.Hold > 0 {
-		text += ", each lasting " + r.Hold.String()
+		text += ", each lasting " + signatures.Duration(r.Hold).String()
 	}
 	return text
 }

@@ -31,7 +31,9 @@ const setName = "run"
 func (a *armory) open() (*matcher.Program, []string, error) {
 	var err error
 	if a.known, err = a.recall(); err != nil {
-		return nil, nil, err
+		// What is damaged here is made again from the files; a store that is damaged as a whole says so when the matcher opens it.
+		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
+		a.known = nil
 	}
 	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known})
 	if !a.settings.NoCatalog {

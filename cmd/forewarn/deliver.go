@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
@@ -66,16 +67,47 @@ func (p *process) openFeeds(ctx context.Context) error {
 			return fmt.Errorf("destination %q: %w", d.name, err)
 		}
 		if t, ok := d.notifier.(notify.Ticker); ok {
+			last, err := p.stream.LastSeq(ctx, stream.Warnings, stream.WarningsSubject)
+			if err != nil {
+				return err
+			}
 			told, err := pipeline.Latest(ctx, p.stream)
 			if err != nil {
 				return err
 			}
 			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || d.wants != nil && !d.wants(&w) }))
+			d.notifier = &informed{Ticker: t, stream: p.stream, wants: d.wants, last: last}
 		}
 		wanted := wantedFeed{feed, d.wants, p.log}
 		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{Name: d.name, Notifier: d.notifier, Feed: wanted, Log: p.log}, feed})
 	}
 	return p.registry.Register(&deliveries{p.deliveries})
+}
+
+// informed is a Ticker that learns before each tick what was told meanwhile. Several processes may serve one destination, and the
+// one that waits is given nothing: it would repeat for ever what was open when it started.
+type informed struct {
+	notify.Ticker
+	stream *stream.Stream
+	wants  func(*matcher.Warning) bool
+	last   uint64 // the message of WARNINGS up to which it knows
+}
+
+// Tick implements notify.Ticker.
+func (i *informed) Tick(ctx context.Context, now time.Time) error {
+	var news []matcher.Warning
+	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
+		i.last = m.Seq
+		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
+			news = append(news, told.Warning)
+		}
+		return nil
+	})
+	i.Prime(news)
+	if err != nil {
+		return fmt.Errorf("learn what was told: %w", err) // repeating what may be over is worse than being late
+	}
+	return i.Ticker.Tick(ctx, now)
 }
 
 // runNotify delivers to every destination until ctx ends.

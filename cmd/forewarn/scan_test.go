@@ -323,7 +323,7 @@ func TestExplainTellsWhyNot(t *testing.T) {
 		in   string
 		want []string
 	}{
-		"one too few":      {lines[0] + lines[1], []string{`missing  slow-queries: 2 of 3 records within 2m0s`}},
+		"one too few":      {lines[0] + lines[1], []string{`missing  slow-queries: 2 of 3 records within 2m`}},
 		"nothing like it":  {"2026-03-01T12:00:00Z all is well\n", []string{"nothing that it follows was seen", `no record meets stage "slow-queries"`, `wanted a text that contains "slow query"`, "(1 record)"}},
 		"the next is gone": {strings.Join(lines[:3], ""), []string{"app.log: forming", "reached  slow-queries", "missing  pool-full: 0 of 1 record", "no later than 2026-03-01T12:10:20Z"}},
 		"all":              {failure(t), []string{"app.log: incident", "reached  incident at 2026-03-01T12:02:20Z"}},

@@ -181,6 +181,9 @@ func (s *settings) tracking() (matcher.TrackerOptions, error) {
 		Lateness: time.Duration(s.Match.Lateness), SilentAfter: time.Duration(s.Match.SilentAfter),
 		MaxProgress: s.Match.MaxProgress, MaxPending: s.Match.MaxPending,
 	}
+	if o.Lateness < 0 {
+		return o, errors.New("lateness cannot be negative: leave it out for 30s, or set what your slowest source needs")
+	}
 	_, err := matcher.NewTracker(&matcher.Program{}, o)
 	return o, err
 }
