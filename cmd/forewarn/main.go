@@ -24,7 +24,7 @@ const (
 	exitFailure = 1 // something went wrong, and the message on stderr says what
 	exitUsage   = 2 // the command line is wrong
 	exitFound   = 3 // scan --fail-on: a warning at least this severe was raised
-	exitRefused = 4 // lint, test, config check: something was refused
+	exitRefused = 4 // lint, test, config check, scan: something was refused
 )
 
 // exitError carries an exit code other than exitFailure. A nil err says nothing more on stderr.
@@ -123,7 +123,8 @@ func newExitCodes() *cobra.Command {
   %d  something went wrong; the message on stderr says what to do
   %d  the command line is wrong
   %d  scan --fail-on: a warning at least this severe was raised
-  %d  signature lint, signature test, config check: something was refused`,
+  %d  signature lint, signature test, config check: something was refused;
+     scan: a signature was refused, and the others were used`,
 			exitOK, exitFailure, exitUsage, exitFound, exitRefused),
 	}
 }

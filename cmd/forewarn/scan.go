@@ -68,7 +68,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if explain != "" && !slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == explain }) {
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
-			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn)}
+			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused}
 			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, tracking(lateness))
 		},
 	}
@@ -101,6 +101,7 @@ type scan struct {
 	explain  string
 	progress string
 	failOn   signatures.Severity
+	refused  int // signatures that could not be used
 
 	explainTo io.Writer          // where the explanation goes; nil is stderr, beside warnings on stdout
 	short     map[int]*shortfall // by role of the signature to explain
@@ -159,6 +160,9 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 	}
 	if s.failOn != "" && s.worst <= s.failOn.Rank() {
 		return exitError{code: exitFound}
+	}
+	if s.refused > 0 {
+		return exitError{exitRefused, errors.New("signatures were refused: what they look for may be there")}
 	}
 	return nil
 }

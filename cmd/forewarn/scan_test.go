@@ -292,7 +292,7 @@ func TestABrokenSignatureLeavesTheGoodOnesAtWork(t *testing.T) {
 	broken := filepath.Join(dir, "broken.yaml")
 	require.NoError(t, os.WriteFile(broken, []byte("id: broken\ntitle: x\nseverity: hihg\nby: pod\nstages:\n  - {name: a, when: {log: {contains: abcdef}}}\nclear: {quiet: 1m}\n"), 0o600))
 	a := cli(t, "scan", "-s", dir, "testdata/cart.log")
-	require.Zero(t, a.code)
+	require.Equal(t, exitRefused, a.code, "a job in CI must not stay green over a misspelt signature")
 	require.Contains(t, a.out, "cart-loses-its-database")
 	require.Contains(t, a.err, broken+`:3:11: unknown value "hihg"
     severity: hihg

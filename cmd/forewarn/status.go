@@ -90,6 +90,7 @@ func (o *overview) fill(ws []matcher.Warning) {
 func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) error {
 	for i := range o.Processes {
 		s := &o.Processes[i]
+		gone := now.Sub(s.Time) > goneAfter
 		rows := [][]string{
 			{"process", fmt.Sprintf("%s, forewarn %s, up %s, told %s ago", s.Instance, s.Version, age(now, s.Began), age(now, s.Time))},
 			{"signatures", fmt.Sprintf("%d armed, %d disarmed, %d refused", s.Signatures, len(s.Disarmed), len(s.Refused))},
@@ -116,6 +117,12 @@ func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) er
 		if _, err := fmt.Fprintln(w); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
+		if gone {
+			if _, err := fmt.Fprintf(w, "  it has told nothing for %s: it was killed or hangs, and this is how it stood\n\n", age(now, s.Time)); err != nil {
+				return fmt.Errorf("write output: %w", err)
+			}
+			continue
+		}
 		if err := inputTable(w, s.Inputs, now); err != nil {
 			return err
 		}
@@ -130,6 +137,9 @@ func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) er
 	_, err := fmt.Fprintf(w, "%s open; %d in the stream, digest %s\n", plural(uint64(len(o.Open)), "warning"), o.Warnings, o.Digest)
 	return err
 }
+
+// goneAfter is three times as long as a process takes between two statuses.
+const goneAfter = 15 * time.Second
 
 func inputTable(w io.Writer, inputs []pipeline.Input, now time.Time) error {
 	rows := [][]string{{"INPUT", "KINDS", "RECORDS", "LAST RECORD", "STATE"}}

@@ -16,6 +16,7 @@ import (
 type signatureFlags struct {
 	paths   []string
 	catalog bool
+	refused int // problems that program met and went on without
 }
 
 func (s *signatureFlags) flags(f *pflag.FlagSet) {
@@ -48,6 +49,7 @@ func (s *signatureFlags) program(g *globals) (*signatures.Set, *matcher.Program,
 		}
 		return nil, nil, fmt.Errorf("no signature in %s: name a YAML file or a directory of them", strings.Join(s.paths, ", "))
 	}
+	s.refused = len(problems)
 	if len(problems) > 0 {
 		_, _ = fmt.Fprintf(g.err, "forewarn: %s refused, %d in use\n", plural(uint64(len(problems)), "signature problem"), program.Len())
 	}
