@@ -28,7 +28,7 @@ type armory struct {
 const setName = "run"
 
 // open returns the program to start with and what was refused.
-func (a *armory) open() (*matcher.Program, []string, error) {
+func (a *armory) open() (*matcher.Program, []string) {
 	var err error
 	if a.known, err = a.recall(); err != nil {
 		// What is damaged here is made again from the files; a store that is damaged as a whole says so when the matcher opens it.
@@ -42,7 +42,7 @@ func (a *armory) open() (*matcher.Program, []string, error) {
 		problems = append(problems, more...)
 	}
 	program, refused := a.compile(own, problems)
-	return program, refused, nil
+	return program, refused
 }
 
 // watch calls swap with a new program whenever the files give one, until ctx ends.

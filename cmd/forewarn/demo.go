@@ -132,7 +132,7 @@ func (d *demo) read(ctx context.Context, dir string) error {
 // rehearse learns which warnings the recording must raise, by the engine alone.
 func (d *demo) rehearse() error {
 	var from signatureFlags
-	_, program, err := from.program(d.globals)
+	program, err := from.program(d.globals)
 	if err != nil {
 		return err
 	}

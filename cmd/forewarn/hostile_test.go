@@ -269,7 +269,7 @@ func TestHostileSignatures(t *testing.T) {
 			require.NotContains(t, a.err, "goroutine ")
 
 			a, _ = child(t, strings.NewReader(theStage), "scan", "-s", path, "-s", quotaSignature, "-")
-			require.Zero(t, a.code, "%.2000s", a.err)
+			require.Equal(t, exitRefused, a.code, "%.2000s", a.err)
 			require.Contains(t, a.out, "disk quota exceeded", "the good one still works")
 		})
 	}

@@ -33,7 +33,7 @@ digest is the same for the same warnings, live (see forewarn status) or replayed
 			if lateness < 0 {
 				return usage("--lateness %s: a duration cannot be negative", lateness)
 			}
-			_, program, err := from.program(g)
+			program, err := from.program(g)
 			if err != nil {
 				return err
 			}

@@ -221,10 +221,7 @@ func (p *process) newMatcher() error {
 		return err
 	}
 	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
-	program, refused, err := p.armory.open()
-	if err != nil {
-		return err
-	}
+	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
 		Version: version, Logger: p.log, Registerer: p.registry,

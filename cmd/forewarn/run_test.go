@@ -87,7 +87,7 @@ func TestRunFromAFileToEveryDestination(t *testing.T) {
 			require.Contains(t, a.err, data)
 			require.Regexp(t, `(?i)another|other process|in use|lock`, a.err)
 		}
-		require.Equal(t, 2, len(r.got()), "and the first goes on")
+		require.Len(t, r.got(), 2, "and the first goes on")
 	})
 
 	t.Run("what was recorded gives the same digest", func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestIntakeRecordAndReplay(t *testing.T) {
 			say(fmt.Sprintf(`{"kind":"log","time":%q,"text":%q,"attrs":{"k8s.namespace.name":"shop","k8s.pod.name":"cart-1"}}`,
 				began.Add(time.Duration(i)*time.Second).Format(time.RFC3339Nano), text))
 		}
-		say(`{"kind":"log","tiem":1}`) // unusable, and told
+		say(`{"kind":"log","moment":1}`) // unusable, and told
 	})
 	eventually(t, "the warning of the records", func() bool { return strings.Count(p.out.String(), "\n") >= 3 })
 	ws := warnings(t, p.out.String())
@@ -203,7 +203,7 @@ func TestIntakeRecordAndReplay(t *testing.T) {
 		o, _ = statusOf(t, "--data-dir", data)
 		return len(o.Processes) == 1 && len(o.Processes[0].Dead) == 1
 	})
-	require.Contains(t, o.Processes[0].Dead[0].Reason, "tiem")
+	require.Contains(t, o.Processes[0].Dead[0].Reason, "moment")
 	require.Contains(t, cli(t, "status", "--data-dir", data).out, "unusable: message")
 
 	recording := filepath.Join(dir, "all.fwrec")

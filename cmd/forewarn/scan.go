@@ -61,7 +61,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if err != nil {
 				return usage("--zone %q: %w: use UTC, Local or a name such as Europe/Berlin", zone, err)
 			}
-			_, program, err := from.program(g)
+			program, err := from.program(g)
 			if err != nil {
 				return err
 			}
@@ -198,7 +198,7 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 	}
 	b.WriteString(": ")
 	if len(s.last) == 0 {
-		b.WriteString("no warning")
+		b.WriteString("no warning; `forewarn signature new` begins a signature for what you look for")
 	} else {
 		b.WriteString(plural(uint64(len(s.last)), "warning"))
 		b.WriteString(" (" + countsText(s.raised) + ")")

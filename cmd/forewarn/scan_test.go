@@ -278,7 +278,7 @@ func TestFailOn(t *testing.T) {
 func TestNothingFoundSaysWhatWasLookedAt(t *testing.T) {
 	a := cliIn(t, "2026-03-01T12:00:00Z all is well\n", "scan", "-")
 	require.Equal(t, answer{code: 0, out: "", err: a.err}, a)
-	require.Regexp(t, `^\d+ signatures looked at 1 record in 33 B of lines: no warning\n$`, a.err)
+	require.Regexp(t, `^\d+ signatures looked at 1 record in 33 B of lines: no warning; .forewarn signature new. begins a signature for what you look for\n$`, a.err)
 	a = cliIn(t, "", "scan", "-")
 	require.Zero(t, a.code)
 	require.Contains(t, a.err, "the input held no record: check that it is a log, a dump of kubectl or a scrape")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,7 +164,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	if s.Listen != "" {
 		_, port, err := net.SplitHostPort(s.Listen)
 		if err == nil {
-			_, err = net.LookupPort("tcp", port)
+			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))

@@ -36,7 +36,7 @@ func (s *signatureFlags) load(o signatures.Options) (*signatures.Set, []signatur
 }
 
 // program compiles the chosen signatures. What is refused is told on stderr and left out; it is an error when nothing is left.
-func (s *signatureFlags) program(g *globals) (*signatures.Set, *matcher.Program, error) {
+func (s *signatureFlags) program(g *globals) (*matcher.Program, error) {
 	set, problems := s.load(signatures.Options{})
 	program, more := matcher.Compile(set.All(), matcher.CompileOptions{})
 	problems = signatures.Errors(append(problems, more...))
@@ -45,13 +45,13 @@ func (s *signatureFlags) program(g *globals) (*signatures.Set, *matcher.Program,
 	}
 	if program.Len() == 0 {
 		if len(problems) > 0 {
-			return nil, nil, exitError{exitRefused, errors.New("no signature is left: mend what is told above, or leave --signatures out to use the catalogue")}
+			return nil, exitError{exitRefused, errors.New("no signature is left: mend what is told above, or leave --signatures out to use the catalogue")}
 		}
-		return nil, nil, fmt.Errorf("no signature in %s: name a YAML file or a directory of them", strings.Join(s.paths, ", "))
+		return nil, fmt.Errorf("no signature in %s: name a YAML file or a directory of them", strings.Join(s.paths, ", "))
 	}
 	s.refused = len(problems)
 	if len(problems) > 0 {
 		_, _ = fmt.Fprintf(g.err, "forewarn: %s refused, %d in use\n", plural(uint64(len(problems)), "signature problem"), program.Len())
 	}
-	return set, program, nil
+	return program, nil
 }
