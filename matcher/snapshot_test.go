@@ -46,6 +46,7 @@ func everythingRecords() (lines []string) {
 
 // fill gives a tracker everything, in order, marks among it.
 func fill(t *testing.T) *script {
+	t.Helper()
 	s := newScript(t, matcher.TrackerOptions{Lateness: 20 * time.Second, SilentAfter: 10 * time.Minute}, everything)
 	s.mark(-1, "main", "other")
 	lines := everythingRecords()

@@ -13,6 +13,7 @@ import (
 
 // benchProgram is a ladder that every hit of the benchmark stays on the first rung of: about five of each key are in its window.
 func benchProgram(b *testing.B, keys int) *matcher.Program {
+	b.Helper()
 	text := fmt.Sprintf("id: spec\ntitle: A case\nseverity: high\nby: node\nstages: [{name: a, when: {event: {reason: A}}, count: 10, within: %dms}]\nclear: {quiet: 1m}\n", 5*keys)
 	list, problems := signatures.Parse("spec.yaml", []byte(text))
 	require.Empty(b, signatures.Errors(problems))
