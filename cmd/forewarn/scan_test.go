@@ -301,6 +301,8 @@ func TestABrokenSignatureLeavesTheGoodOnesAtWork(t *testing.T) {
 `)
 	require.Contains(t, a.err, "forewarn: 1 signature problem refused, 1 in use\n")
 
+	require.Equal(t, exitFound, cli(t, "scan", "--fail-on", "high", "-s", dir, "testdata/cart.log").code, "a warning outranks it")
+
 	a = cli(t, "scan", "-s", broken, "testdata/cart.log")
 	require.Equal(t, exitRefused, a.code)
 	require.Contains(t, a.err, "no signature is left")
