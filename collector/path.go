@@ -35,6 +35,16 @@ func pathAttrs(path string, base record.Attrs) record.Attrs {
 	return a.With(record.Component, componentOf(name))
 }
 
+// scopeOf says what a file speaks for: itself and, where its path tells, one container, so that its silence leaves no doubt
+// about another pod.
+func scopeOf(path string, a record.Attrs) record.Attrs {
+	scope := record.Attrs{{Key: record.FilePath, Value: path}}
+	for _, key := range []string{record.Cluster, record.Namespace, record.Pod, record.Container, record.WorkloadKind, record.WorkloadName} {
+		scope = scope.With(key, a.Value(key))
+	}
+	return scope
+}
+
 func podAttrs(a record.Attrs, namespace, pod, container string) record.Attrs {
 	a = a.With(record.Namespace, namespace).With(record.Pod, pod).With(record.Container, container).With(record.Component, container)
 	if kind, name, ok := format.WorkloadOfPod(pod); ok {

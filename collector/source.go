@@ -108,7 +108,7 @@ func (s *source) begin(head []byte, offset uint64) {
 	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches
 	s.parser = s.family.Open(in, head)
 	header := record.Header{
-		Source: "file/" + s.path, Scope: record.Attrs{{Key: record.FilePath, Value: s.path}}, Kinds: s.parser.Kinds(),
+		Source: "file/" + s.path, Scope: scopeOf(s.path, s.input.Attrs), Kinds: s.parser.Kinds(),
 	}
 	if err := s.batches.builder.Reset(header); err != nil { // a path that is too long
 		s.fail(err)
