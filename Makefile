@@ -38,10 +38,10 @@ property: ## 100,000 random cases of the matcher against its slow oracle
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## each fuzz target for FUZZTIME (10s, or 2000x for a number of inputs)
 	@$(GO) list ./... | while read -r p; do \
 	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
-	    echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; \
+	    echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$p" || exit 1; \
 	  done || exit 1; done
 
 bench: ## the speed of scanning, tracking, reading and coding on this machine
