@@ -119,7 +119,7 @@ func (m *Matcher) tell(ctx, drain context.Context) {
 		if err == nil {
 			err = m.c.Stream.PutStatus(ctx, statusKey(m.c.Instance), b)
 		}
-		if err != nil && !failing {
+		if err != nil && !failing && ctx.Err() == nil { // one that was cut off by the end is told again, below
 			m.c.Logger.Warn("the status cannot be told", "error", err)
 		}
 		failing = err != nil
