@@ -61,11 +61,12 @@ func (e *Engine) Finish() []Change {
 	return e.tracker.Changes()
 }
 
-// Stats returns the tracker's counters.
-func (e *Engine) Stats() Stats { return e.tracker.Stats() }
-
-// ScanStats returns the scan's counters.
-func (e *Engine) ScanStats() ScanStats { return e.scratch.Stats }
+// Stats returns the tracker's counters, with what the scan lost.
+func (e *Engine) Stats() Stats {
+	s := e.tracker.Stats()
+	s.CELErrors = e.scratch.Stats.CELErrors
+	return s
+}
 
 // Open is [Tracker.Open].
 func (e *Engine) Open() []Warning { return e.tracker.Open() }

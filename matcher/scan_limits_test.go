@@ -179,3 +179,13 @@ func TestKeys(t *testing.T) {
 		require.Equal(t, c.want, strings.ReplaceAll(string(hits[0].Key), "\x1f", "|"), "%v of %v", c.by, c.attrs)
 	}
 }
+
+func TestAFailingCELExpressionIsALossThatIsShown(t *testing.T) {
+	c := logText("abc")
+	c.CEL = `attrs["missing"] == "x"`
+	e, err := matcher.NewEngine(mustCompile(t, one("s", c)), matcher.TrackerOptions{})
+	require.NoError(t, err)
+	require.Empty(t, e.Feed(batch(t, line("abc"))))
+	stats := e.Stats()
+	require.EqualValues(t, 1, stats.Losses()["cel_errors"])
+}

@@ -16,6 +16,7 @@ type Stats struct {
 	LateSamples     uint64 `json:"late_sample"`
 	Stale           uint64 `json:"stale"`
 	ForgottenIDs    uint64 `json:"forgotten_ids"`
+	CELErrors       uint64 `json:"cel_errors"` // of an Engine's scan; a tracker has none
 
 	Hits      uint64 `json:"hits"`
 	Repeats   uint64 `json:"repeats"`   // hits that were taken before
@@ -34,7 +35,7 @@ type Stats struct {
 func (s *Stats) Losses() map[string]uint64 {
 	return map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
@@ -21,7 +22,8 @@ type armory struct {
 
 	known   []signatures.Content // what the store knew at the start
 	builtin *signatures.Set
-	digest  string // of the program in use
+	digest  string   // of the program in use
+	refused []string // what was refused when it was made
 }
 
 // setName is the set's name in the store.
@@ -53,9 +55,9 @@ func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string
 	}
 	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known}}
 	return signatures.Watch(ctx, a.settings.Signatures, o, func(own *signatures.Set, problems []signatures.Problem) {
-		before := a.digest
+		digest, before := a.digest, a.refused
 		program, refused := a.compile(own, problems)
-		if a.digest == before && len(refused) == 0 {
+		if a.digest == digest && slices.Equal(before, refused) {
 			return // the first look, or a change of layout or tests
 		}
 		swap(program, refused)
@@ -70,9 +72,12 @@ func (a *armory) compile(own *signatures.Set, problems []signatures.Problem) (*m
 	})
 	var refused []string
 	for _, p := range signatures.Errors(append(problems, more...)) {
-		a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", p.Error())
+		if !slices.Contains(a.refused, p.Error()) { // told once, not at each reload
+			a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", p.Error())
+		}
 		refused = append(refused, p.Error())
 	}
+	a.refused = refused
 	a.digest = program.Digest()
 	if err := a.remember(set, program); err != nil {
 		a.log.Warn("the signatures cannot be stored: the next start reads their files again", "error", err)

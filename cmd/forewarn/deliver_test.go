@@ -93,3 +93,42 @@ func TestAWarningThatIsNotWantedEndsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "severe", w.ID)
 }
+
+// remembering is a Ticker that keeps what it was primed with.
+type remembering struct{ primed []matcher.Warning }
+
+func (*remembering) Notify(context.Context, []matcher.Warning) error { return nil }
+func (*remembering) Interval() time.Duration                         { return time.Hour }
+func (*remembering) Tick(context.Context, time.Time) error           { return nil }
+func (r *remembering) Prime(ws []matcher.Warning)                    { r.primed = append(r.primed, ws...) }
+
+// TestAWaitingNotifierLearnsWhatIsOver: the server gives the warnings to another process, and this one must not repeat for ever
+// what was open when it started.
+func TestAWaitingNotifierLearnsWhatIsOver(t *testing.T) {
+	t.Parallel()
+	s, err := stream.Open(t.Context(), stream.Options{DataDir: t.TempDir()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	out, err := s.Publisher(stream.PublisherConfig{})
+	require.NoError(t, err)
+	tell := func(revision uint32, state matcher.State, severity signatures.Severity) {
+		w := matcher.Warning{ID: "a", Revision: revision, State: state, Severity: severity, Opened: time.Now(), Time: time.Now()}
+		body, err := pipeline.EncodeWarning(&matcher.Change{Warning: w})
+		require.NoError(t, err)
+		require.NoError(t, out.PublishWarning(t.Context(), pipeline.WarningID(w.ID, revision), body))
+		require.NoError(t, out.Flush(t.Context()))
+	}
+	r := &remembering{}
+	i := &informed{Ticker: r, stream: s, wants: func(w *matcher.Warning) bool { return w.Severity == signatures.High }}
+	require.NoError(t, i.Tick(t.Context(), time.Now()), "there is nothing to learn")
+	tell(1, matcher.Forming, signatures.High)
+	require.NoError(t, i.Tick(t.Context(), time.Now()))
+	tell(2, matcher.Averted, signatures.High)
+	tell(3, matcher.Forming, signatures.Low)
+	require.NoError(t, i.Tick(t.Context(), time.Now()))
+	require.NoError(t, i.Tick(t.Context(), time.Now()), "and each revision once")
+	require.NoError(t, out.Close(t.Context()))
+	require.Len(t, r.primed, 2)
+	require.Equal(t, matcher.Averted, r.primed[1].State)
+}

@@ -12,7 +12,7 @@ import (
 // metrics of the matching process. What can be lost has a counter of its own: README.md lists them.
 type metrics struct {
 	records, bytes, batches, hits            *counted
-	badBatches, badHits, lostHits            *counted
+	celErrors, badBatches, badHits, lostHits *counted
 	lostWarnings, lostProgress, streamResets *counted
 	repeats, caughtUp                        *counted
 	ackErrors, commitErrors                  *counted
@@ -55,6 +55,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		bytes:         counter("scanned_bytes_total", "Bytes of the batches that were scanned, as they came."),
 		batches:       counter("batches_total", "Batches that were scanned."),
 		hits:          counter("hits_total", "Hits that scanning found."),
+		celErrors:     counter("cel_errors_total", "CEL expressions that failed or were too dear for a record; their condition is then not met."),
 		badBatches:    counter("bad_batches_total", "Batches that could not be read; they are kept as dead letters and passed over."),
 		badHits:       counter("bad_hit_messages_total", "Messages of hits that could not be read; they are kept as dead letters and passed over."),
 		lostHits:      counter("lost_hits_total", "Hits that could not be sent to their partition."),

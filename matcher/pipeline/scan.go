@@ -112,7 +112,9 @@ func (s *scanner) scan(ctx context.Context, m *stream.Message) error {
 	}
 	header := s.batch.Header()
 	program := s.program()
+	before := s.scratch.Stats.CELErrors
 	hits := program.Scan(&s.batch, &s.scratch)
+	s.metrics.celErrors.AddN(int(s.scratch.Stats.CELErrors - before))
 	s.inputs.note(header, s.batch.Len())
 	s.metrics.scanned(len(m.Data), s.batch.Len(), len(hits))
 	if header.Mark != 0 || header.Ended {

@@ -98,7 +98,7 @@ func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
 	for what, c := range map[string]*counted{
 		"bad_batches": m.metrics.badBatches, "bad_hit_messages": m.metrics.badHits, "lost_hits": m.metrics.lostHits,
 		"lost_warnings": m.metrics.lostWarnings, "lost_progress": m.metrics.lostProgress, "intake_bad_records": m.metrics.intakeBad,
-		"stream_resets": m.metrics.streamResets,
+		"stream_resets": m.metrics.streamResets, "cel_errors": m.metrics.celErrors,
 	} {
 		losses[what] += c.Value()
 	}
