@@ -26,7 +26,7 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 	if s.gates&(1<<gatePatterns) != 0 {
 		s.runPatterns(&p.patterns, b)
 	}
-	s.base += uint64(b.Len())
+	s.text.base += uint64(b.Len())
 	slices.Sort(s.candidates)
 	p.confirm(b, s)
 	s.Stats.Hits += uint64(len(s.hits))

@@ -240,7 +240,7 @@ func (s *Scratch) forget(lanes *[4]patternLane) {
 
 // matched adds the candidates of the state that the lane is in.
 func (s *Scratch) matched(x *patternIndex, l *patternLane) {
-	now := s.base + uint64(l.rec)
+	now := s.text.base + uint64(l.rec)
 	for _, number := range s.patterns.out[int(l.state)/x.classes] {
 		if s.patterns.seen[number] != now {
 			s.patterns.seen[number] = now
