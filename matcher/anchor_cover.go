@@ -2,7 +2,6 @@ package matcher
 
 import (
 	"bytes"
-	"container/heap"
 	"slices"
 )
 
@@ -43,7 +42,9 @@ func cover(t *tier, literals []uint32, words []word, padded []byte, rare *sketch
 		weight := rare.weight(padded[words[places[0].word].start+places[0].offset:], t)
 		q[i] = queued{run: uint32(i), open: float32(len(places)), weight: weight}
 	}
-	heap.Init(&q)
+	for i := len(q)/2 - 1; i >= 0; i-- {
+		q.down(i)
+	}
 	done := make([]bool, len(words))
 	left := len(literals)
 	var out []bunch
@@ -52,15 +53,15 @@ func cover(t *tier, literals []uint32, words []word, padded []byte, rare *sketch
 		places := all.at[all.first[top.run]:all.first[top.run+1]]
 		open := countOpen(places, done)
 		if open == 0 {
-			heap.Pop(&q)
+			q.pop()
 			continue
 		}
 		if float32(open) < top.open { // others took some of it: it must wait its turn
 			top.open = float32(open)
-			heap.Fix(&q, 0)
+			q.down(0)
 			continue
 		}
-		heap.Pop(&q)
+		q.pop()
 		b := bunch{word: places[0].word, offset: places[0].offset}
 		text := runText(t, words, padded, places[0])
 		for _, p := range places {
@@ -184,17 +185,27 @@ type queued struct {
 // runQueue is a heap with the run first that serves the most literals for its weight.
 type runQueue []queued
 
-func (q runQueue) Len() int           { return len(q) }
-func (q runQueue) Less(i, j int) bool { return q[i].open*q[j].weight > q[j].open*q[i].weight }
-func (q runQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+// down restores the order below i.
+func (q *runQueue) down(i int) {
+	list := *q
+	for {
+		first := i
+		for _, kid := range [...]int{2*i + 1, 2*i + 2} {
+			if kid < len(list) && list[kid].open*list[first].weight > list[first].open*list[kid].weight {
+				first = kid
+			}
+		}
+		if first == i {
+			return
+		}
+		list[i], list[first] = list[first], list[i]
+		i = first
+	}
+}
 
-// Push is heap.Interface's, and not used: the queue only shrinks.
-func (q *runQueue) Push(x any) { *q = append(*q, x.(queued)) }
-
-// Pop removes the last.
-func (q *runQueue) Pop() any {
+func (q *runQueue) pop() {
 	last := len(*q) - 1
-	x := (*q)[last]
+	(*q)[0] = (*q)[last]
 	*q = (*q)[:last]
-	return x
+	q.down(0)
 }

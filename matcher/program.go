@@ -110,12 +110,13 @@ type Scratch struct {
 	text       textScan
 	setConds   []uint32 // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
-	setGates   []uint8
-	gates      uint8 // which parts of the text's index some record of the batch needs
+	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
-	lowered    []byte
-	unescaped  []byte
-	record     record.Record
+
+	needPatterns bool // some record of the batch does
+	lowered      []byte
+	unescaped    []byte
+	record       record.Record
 }
 
 // NewScratch returns a scratch with memory for scans with p.
@@ -134,7 +135,5 @@ func (s *Scratch) prepare(p *Program) {
 	s.text.base = 1
 	s.text.seen = slices.Grow(s.text.seen[:0], len(p.text.words))[:len(p.text.words)]
 	clear(s.text.seen)
-	if len(p.patterns.conds) > 0 {
-		s.patterns.prepare(&p.patterns)
-	}
+	s.patterns.prepare(&p.patterns)
 }
