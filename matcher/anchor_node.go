@@ -58,9 +58,12 @@ func (p *planter) tables(slots []slot) {
 	if len(p.edges) == 0 {
 		return
 	}
-	t.edges = make([]edge, power(4*len(p.edges), 4))
+	t.edges = make([]edge, power(2*len(p.edges), 4))
+	t.edgeIn = make([]uint64, power(edgeBits*len(p.edges), 64)/64)
 	mask := uint64(len(t.edges) - 1)
 	for h, n := range p.edges {
+		b := h >> 32 & uint64(64*len(t.edgeIn)-1)
+		t.edgeIn[b>>6] |= 1 << (b & 63)
 		i := h & mask
 		for t.edges[i].node != 0 {
 			i = (i + 1) & mask

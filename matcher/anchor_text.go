@@ -70,7 +70,17 @@ type tier struct {
 	nodes  []node
 	refs   []ref
 	marks  []mark
-	edges  []edge // an open-addressed table by the hash of a mark; its length is a power of two, or 0
+	edges  []edge   // an open-addressed table by the hash of a mark; its length is a power of two, or 0
+	edgeIn []uint64 // a bitmap of what is in edges: most of what is looked up is not, and a bitmap stays in the cache
+}
+
+// edgeBits is how many bits of the bitmap each edge has.
+const edgeBits = 16
+
+// hasEdge reports whether an edge with this hash may be there.
+func (t *tier) hasEdge(h uint64) bool {
+	h = h >> 32 & uint64(64*len(t.edgeIn)-1)
+	return t.edgeIn[h>>6]>>(h&63)&1 != 0
 }
 
 // run is the length of the text that has a window at each of stride neighbouring places, so that one of them is looked at.

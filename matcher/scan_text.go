@@ -79,6 +79,9 @@ func (t *tier) follow(text []byte, s *textScan) {
 				continue
 			}
 			h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
+			if !t.hasEdge(h) {
+				continue
+			}
 			for k := h & mask; t.edges[k].node != 0; k = (k + 1) & mask {
 				if t.edges[k].hash == h {
 					s.visits = append(s.visits, visit{t.edges[k].node - 1, v.run})
