@@ -13,7 +13,7 @@ import (
 // program, and does not stop the others. The signatures must not be changed afterwards.
 func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signatures.Problem) {
 	p := &Program{byDigest: make(map[uint64]int, len(sigs))}
-	b := builder{compiler: newCompiler(), program: p}
+	b := builder{compiler: newCompiler(), program: p, groups: map[string]uint32{}}
 	var problems []signatures.Problem
 	ids := make(map[string]bool, len(sigs))
 	for _, s := range sigs {
@@ -28,10 +28,10 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 		}
 		problems = append(problems, b.add(s)...)
 	}
+	b.fileShort()
 	p.digest = digestOf(p.signatures)
 	p.fields = b.fields.index()
 	p.text = b.texts.index(newSketch(o.Sample))
-	p.patterns.finish()
 	return p, problems
 }
 
@@ -41,6 +41,8 @@ type builder struct {
 	program *Program
 	fields  fieldIndexer
 	texts   textIndexer
+	groups  map[string]uint32 // of patterns, by the attributes that ask for them
+	short   []shortAnchor
 }
 
 // add adds one signature, or nothing of it and its problems.
@@ -48,7 +50,7 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	conds, problems := b.conditions(s)
 	anchored := make([][]anchor, len(conds))
 	for i := range conds {
-		if anchored[i] = conds[i].anchors(); len(anchored[i]) == 0 {
+		if anchored[i] = conds[i].anchors(); len(anchored[i]) == 0 && !b.patternsAnchor(&conds[i]) {
 			problems = append(problems, s.Problem(conds[i].path,
 				"nothing in this condition can anchor it, so every record would have to be looked at",
 				"Add an exact field (an event's reason, a component, a metric's name) or a text of at least two characters that must be there."))
@@ -72,10 +74,17 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	return nil
 }
 
+// patternsAnchor reports whether expressions can find the records of a condition that has no other anchor.
+func (b *builder) patternsAnchor(c *condition) bool {
+	list := c.met.patterns()
+	return c.ended == nil && len(list) > 0 && b.program.patterns.selects(list)
+}
+
 // weakAnchor is the weight from which on attributes find so many records that it pays to look at their texts first.
 const weakAnchor = 0.01
 
-// anchor files condition n under its anchors. What is dear to look for, and is about one component only, goes to the patterns.
+// anchor files condition n under its anchors. What is dear to look for, and is about one component only, goes to the patterns, and so
+// does what has no anchor.
 func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 	gates, weight := c.met.fieldsOnly()
 	if c.ended != nil {
@@ -90,16 +99,21 @@ func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 			short = append(short, literalPattern(a.value, a.fold))
 		}
 	}
-	if len(gates) > 0 && !words && weight >= weakAnchor {
+	switch {
+	case len(set) == 0:
+		patterns = c.met.patterns()
+	case len(gates) > 0 && !words && weight >= weakAnchor:
 		patterns = c.met.patterns()
 		set = nil // the gates are the same as the set
-	} else if len(gates) > 0 {
+	case len(gates) > 0:
 		patterns = short
 	}
-	inPatterns := len(patterns) > 0 && b.program.patterns.add(patterns, n)
-	if inPatterns {
-		b.gate(gates, gatePatterns)
-	} else if set == nil {
+	group := b.group(gates)
+	inPatterns := len(patterns) > 0 && b.program.patterns.add(patterns, pattern{cond: n, group: group, kinds: uint32(c.met.kinds())})
+	switch {
+	case inPatterns:
+		b.gate(gates, firstGroup+group)
+	case set == nil:
 		set = gates
 	}
 	for i := range set {
@@ -108,16 +122,50 @@ func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 		case a.key != "":
 			b.fields.add(a, n)
 		case inPatterns && tierOf(len(a.value)) >= firstDearTier:
+		case len(gates) == 0 && tierOf(len(a.value)) >= firstDearTier:
+			b.short = append(b.short, shortAnchor{*a, pattern{cond: n, kinds: uint32(c.met.kinds())}})
 		default:
-			b.gate(gates, uint32(b.texts.add(a, n, len(gates) > 0)))
+			b.gate(gates, firstGate+uint32(b.texts.add(a, n, len(gates) > 0)))
 		}
 	}
+}
+
+// shortAnchor is a short literal that is looked for in every text.
+type shortAnchor struct {
+	anchor  anchor
+	pattern pattern
+}
+
+// fileShort files the short literals: with the expressions if some are run over every text anyway, because then they cost nothing
+// more.
+func (b *builder) fileShort() {
+	run := b.program.patterns.everywhere > 0
+	for i := range b.short {
+		a := &b.short[i].anchor
+		if !run || !b.program.patterns.add([]string{literalPattern(a.value, a.fold)}, b.short[i].pattern) {
+			b.texts.add(a, b.short[i].pattern.cond, false)
+		}
+	}
+}
+
+// group returns the number of the group of patterns that these attributes ask for.
+func (b *builder) group(gates []anchor) uint32 {
+	if len(gates) == 0 {
+		return unscoped
+	}
+	name := fmt.Sprintf("%+v", gates)
+	n, ok := b.groups[name]
+	if !ok {
+		n = uint32(len(b.groups)) + 1
+		b.groups[name] = n
+	}
+	return n
 }
 
 // gate lets the index of fields say which parts of the text's index a set of attributes needs.
 func (b *builder) gate(gates []anchor, part uint32) {
 	for i := range gates {
-		b.fields.add(&gates[i], firstGate+part)
+		b.fields.add(&gates[i], part)
 	}
 }
 

@@ -107,17 +107,16 @@ type Scratch struct {
 	hits       []Hit
 	keys       []byte
 	candidates []uint64 // record<<32 | condition
-	positions  []uint32
-	seen       []uint64 // for each literal the last record that it was found in, counted from base
-	base       uint64
+	text       textScan
 	setConds   []uint32 // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
-	setGates   []uint8
-	gates      uint8 // which parts of the text's index some record of the batch needs
+	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
-	lowered    []byte
-	unescaped  []byte
-	record     record.Record
+
+	needPatterns bool // some record of the batch does
+	lowered      []byte
+	unescaped    []byte
+	record       record.Record
 }
 
 // NewScratch returns a scratch with memory for scans with p.
@@ -133,10 +132,8 @@ func (s *Scratch) prepare(p *Program) {
 		return
 	}
 	s.program = p
-	s.base = 1
-	s.seen = slices.Grow(s.seen[:0], len(p.text.words))[:len(p.text.words)]
-	clear(s.seen)
-	if len(p.patterns.conds) > 0 {
-		s.patterns.prepare(&p.patterns)
-	}
+	s.text.base = 1
+	s.text.seen = slices.Grow(s.text.seen[:0], len(p.text.words))[:len(p.text.words)]
+	clear(s.text.seen)
+	s.patterns.prepare(&p.patterns)
 }
