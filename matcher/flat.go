@@ -45,7 +45,13 @@ type flatReader struct {
 }
 
 // getSlice takes a table. It owns its memory.
-func getSlice[T any](r *flatReader) []T {
+func getSlice[T any](r *flatReader) []T { return getSpare[T](r, 0) }
+
+// getGrowing takes a table with room behind it, so that what is added first does not move it.
+func getGrowing[T any](r *flatReader) []T { return getSpare[T](r, 32) }
+
+// getSpare takes a table and makes it longer by one part of so many; 0 for none.
+func getSpare[T any](r *flatReader, part int) []T {
 	n := r.number()
 	var zero T
 	size := uint64(binary.Size(zero))
@@ -55,7 +61,11 @@ func getSlice[T any](r *flatReader) []T {
 	if r.err != nil || n == 0 {
 		return nil
 	}
-	list := make([]T, n)
+	room := int(n)
+	if part > 0 {
+		room += room/part + 64
+	}
+	list := make([]T, n, room)
 	raw := r.b[:n*size]
 	r.b = r.b[n*size:]
 	if _, ok := plainSize[T](); ok {
