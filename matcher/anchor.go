@@ -208,6 +208,28 @@ func (e *expr) fieldsOnly() (set []anchor, weight float64) {
 	return set, weight
 }
 
+// kinds are those that a record may have to meet e, as bits 1<<Kind.
+func (e *expr) kinds() uint8 {
+	switch e.op {
+	case opKind:
+		return 1 << e.kind
+	case opAll:
+		k := uint8(1<<8 - 1)
+		for i := range e.kids {
+			k &= e.kids[i].kinds()
+		}
+		return k
+	case opAny:
+		k := uint8(0)
+		for i := range e.kids {
+			k |= e.kids[i].kinds()
+		}
+		return k
+	case opAttr, opPath, opValue, opText, opNot, opField, opRegex, opCEL:
+	}
+	return 1<<8 - 1
+}
+
 // patterns returns regular expressions of which one matches every text that meets e; nil when nothing is known.
 func (e *expr) patterns() []string {
 	switch e.op {

@@ -34,17 +34,18 @@ type fieldSlot struct {
 // absence is an attribute that must be missing.
 type absence struct{ key, first, end uint32 }
 
-// Numbers from firstGate on are not conditions: they say that a part of the text's index is needed, which is a tier or gatePatterns.
+// Numbers from firstGate on are not conditions: they say that a part of the text's index is needed, which is a tier, or from firstGroup on
+// a group of patterns.
 const (
-	firstGate    = 1 << 31
-	gatePatterns = 7
+	firstGate  = 1 << 31
+	firstGroup = firstGate + 8
 )
 
 // condSet is a range of a list of condition numbers.
 type condSet struct{ first, end uint32 }
 
-// appendConds appends the conditions that a record with these attributes could meet, and returns the parts of the text's index that it
-// needs, as bits.
+// appendConds appends the conditions that a record with these attributes could meet, and returns the tiers of the text's index that it
+// needs, as bits. The groups of patterns that it needs are then in s.patterns.groups.
 func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) (conds []uint32, gates uint8) {
 	start := len(dst)
 	for i := range a {
@@ -62,11 +63,22 @@ func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) (cond
 		slices.Sort(dst[start:])
 		dst = dst[:start+len(slices.Compact(dst[start:]))]
 	}
-	for len(dst) > start && dst[len(dst)-1] >= firstGate {
-		gates |= 1 << (dst[len(dst)-1] - firstGate)
-		dst = dst[:len(dst)-1]
+	s.patterns.groups = s.patterns.groups[:0]
+	if s.patterns.index.everywhere > 0 {
+		s.patterns.groups = append(s.patterns.groups, unscoped)
 	}
-	return dst, gates
+	end := len(dst)
+	for end > start && dst[end-1] >= firstGate {
+		end--
+	}
+	for _, n := range dst[end:] {
+		if n >= firstGroup {
+			s.patterns.groups = append(s.patterns.groups, n-firstGroup)
+		} else {
+			gates |= 1 << (n - firstGate)
+		}
+	}
+	return dst[:end], gates
 }
 
 func (x *fieldPart) appendValue(dst []uint32, h uint64) []uint32 {

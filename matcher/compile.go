@@ -19,16 +19,15 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 	o.Sample = nil
 	p := &Program{options: o, patterns: &patternIndex{}, own: make([]*signatures.Signature, 0, len(sigs)), grown: new(atomic.Bool)}
 	b := newBuilder(p)
-	b.patterns = p.patterns
 	b.taken = make(map[uint64]bool, len(sigs))
 	b.ids = make(map[string]bool, len(sigs))
 	problems := b.addAll(sigs)
+	b.fileShort()
 	b.finish()
 	p.byDigest = newDigestTable(p.entries, 0)
 	p.added.from = len(p.entries)
 	p.fields = b.fields.index()
 	p.text = b.texts.index(rare)
-	p.patterns.finish()
 	return p, problems
 }
 
@@ -36,19 +35,24 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 type builder struct {
 	compiler
 	flattener
-	program  *Program
-	keys     map[string]uint32
-	ids      map[string]bool // of signatures that were added
-	taken    map[uint64]bool // short digests
-	fields   fieldIndexer
-	texts    textIndexer
-	patterns *patternIndex // nil when none can be added
-	added    *additions    // where literals go in place of texts; nil while a program is compiled
+	program *Program
+	keys    map[string]uint32
+	ids     map[string]bool // of signatures that were added
+	taken   map[uint64]bool // short digests
+	fields  fieldIndexer
+	texts   textIndexer
+	groups  map[string]uint32 // of patterns, by the attributes that ask for them
+	group0  uint32            // the first number of a group that is not taken
+	short   []shortAnchor
+	added   *additions // where literals go in place of texts; nil while a program is compiled
+
+	ownPatterns bool // the program's patterns are a copy that can grow
 }
 
 // newBuilder returns a builder that adds to the tables of p.
 func newBuilder(p *Program) *builder {
-	b := &builder{flattener: newFlattener(p.tests), program: p, keys: make(map[string]uint32, len(p.keys))}
+	b := &builder{flattener: newFlattener(p.tests), program: p, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
+	b.group0 = max(p.patterns.groups, unscoped+1)
 	for i := range p.keys {
 		b.keys[strings.Join(p.keys[i].words, "\x00")] = uint32(i)
 	}
@@ -89,7 +93,7 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	conds, problems := b.conditions(s)
 	anchored := make([][]anchor, len(conds))
 	for i := range conds {
-		if anchored[i] = conds[i].anchors(); len(anchored[i]) == 0 {
+		if anchored[i] = conds[i].anchors(); len(anchored[i]) == 0 && !b.patternsAnchor(&conds[i]) {
 			problems = append(problems, s.Problem(conds[i].path,
 				"nothing in this condition can anchor it, so every record would have to be looked at",
 				"Add an exact field (an event's reason, a component, a metric's name) or a text of at least two characters that must be there."))
@@ -148,10 +152,17 @@ func (b *builder) key(words []string) uint32 {
 	return n
 }
 
+// patternsAnchor reports whether expressions can find the records of a condition that has no other anchor.
+func (b *builder) patternsAnchor(c *clause) bool {
+	list := c.met.patterns()
+	return c.ended == nil && len(list) > 0 && b.program.patterns.selects(list)
+}
+
 // weakAnchor is the weight from which on attributes find so many records that it pays to look at their texts first.
 const weakAnchor = 0.01
 
-// anchor files condition n under its anchors. What is dear to look for, and is about one component only, goes to the patterns.
+// anchor files condition n under its anchors. What is dear to look for, and is about one component only, goes to the patterns, and so
+// does what has no anchor.
 func (b *builder) anchor(c *clause, set []anchor, n uint32) {
 	gates, weight := c.met.fieldsOnly()
 	if c.ended != nil {
@@ -166,16 +177,23 @@ func (b *builder) anchor(c *clause, set []anchor, n uint32) {
 			short = append(short, literalPattern(a.value, a.fold))
 		}
 	}
-	if len(gates) > 0 && !words && weight >= weakAnchor {
+	switch {
+	case len(set) == 0:
+		patterns = c.met.patterns()
+	case len(gates) > 0 && !words && weight >= weakAnchor:
 		patterns = c.met.patterns()
 		set = nil // the gates are the same as the set
-	} else if len(gates) > 0 {
+	case len(gates) > 0:
 		patterns = short
 	}
-	inPatterns := len(patterns) > 0 && b.patterns != nil && b.patterns.add(patterns, n)
-	if inPatterns {
-		b.gate(gates, gatePatterns)
-	} else if set == nil {
+	inPatterns := false
+	if len(patterns) > 0 {
+		group := b.group(gates)
+		if inPatterns = b.addPatterns(patterns, pattern{cond: n, group: group, kinds: uint32(c.met.kinds())}); inPatterns {
+			b.gate(gates, firstGroup+group)
+		}
+	}
+	if !inPatterns && set == nil {
 		set = gates
 	}
 	for i := range set {
@@ -184,16 +202,50 @@ func (b *builder) anchor(c *clause, set []anchor, n uint32) {
 		case a.key != "":
 			b.fields.add(a, n)
 		case inPatterns && tierOf(len(a.value)) >= firstDearTier:
+		case len(gates) == 0 && tierOf(len(a.value)) >= firstDearTier:
+			b.short = append(b.short, shortAnchor{*a, pattern{cond: n, kinds: uint32(c.met.kinds())}})
 		default:
-			b.gate(gates, b.addText(a, n, len(gates) > 0))
+			b.gate(gates, firstGate+b.addText(a, n, len(gates) > 0))
 		}
 	}
+}
+
+// shortAnchor is a short literal that is looked for in every text.
+type shortAnchor struct {
+	anchor  anchor
+	pattern pattern
+}
+
+// fileShort files the short literals: with the expressions if some are run over every text anyway, because then they cost nothing
+// more.
+func (b *builder) fileShort() {
+	run := b.program.patterns.everywhere > 0
+	for i := range b.short {
+		a := &b.short[i].anchor
+		if !run || !b.addPatterns([]string{literalPattern(a.value, a.fold)}, b.short[i].pattern) {
+			b.addText(a, b.short[i].pattern.cond, false)
+		}
+	}
+}
+
+// group returns the number of the group of patterns that these attributes ask for.
+func (b *builder) group(gates []anchor) uint32 {
+	if len(gates) == 0 {
+		return unscoped
+	}
+	name := fmt.Sprintf("%+v", gates)
+	n, ok := b.groups[name]
+	if !ok {
+		n = uint32(len(b.groups)) + b.group0
+		b.groups[name] = n
+	}
+	return n
 }
 
 // gate lets the index of fields say which parts of the text's index a set of attributes needs.
 func (b *builder) gate(gates []anchor, part uint32) {
 	for i := range gates {
-		b.fields.add(&gates[i], firstGate+part)
+		b.fields.add(&gates[i], part)
 	}
 }
 

@@ -17,9 +17,8 @@ func TestCompileRefusesWhatNothingAnchors(t *testing.T) {
 		path    string
 		message string
 	}{
-		"an expression without literal":    {signatures.Condition{Log: &signatures.LogCondition{Regex: `\d+\s\w`}}, "stages[0].when", "anchor"},
-		"one byte":                         {logText("x"), "stages[0].when", "anchor"},
-		"an alternative without":           {signatures.Condition{Any: []signatures.Condition{logText("long enough"), logText("x")}}, "stages[0].when", "anchor"},
+		"an expression that matches all":   {signatures.Condition{Log: &signatures.LogCondition{Regex: `\d*`}}, "stages[0].when", "anchor"},
+		"an alternative without":           {signatures.Condition{Any: []signatures.Condition{logText("long enough"), {Log: &signatures.LogCondition{Regex: `\b$`}}}}, "stages[0].when", "anchor"},
 		"only what is not":                 {signatures.Condition{Not: &signatures.Condition{Event: &signatures.EventCondition{Reason: is("A")}}}, "stages[0].when", "anchor"},
 		"an expression that doesn't parse": {signatures.Condition{Log: &signatures.LogCondition{Regex: `(`}}, "stages[0].when.log.regex", "missing"},
 		"an expression in a list":          {signatures.Condition{All: []signatures.Condition{logText("abc"), {Log: &signatures.LogCondition{Regex: `*`}}}}, "stages[0].when.all[1].log.regex", "missing"},

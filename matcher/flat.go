@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
+	"slices"
 	"unsafe"
 )
 
@@ -20,15 +22,12 @@ type flatWriter struct{ b []byte }
 
 // putSlice appends a table.
 func putSlice[T any](w *flatWriter, list []T) {
-	w.b = binary.LittleEndian.AppendUint64(w.b, uint64(len(list)))
-	if len(list) == 0 {
-		return
+	w.putNumber(uint64(len(list)))
+	start := len(w.b)
+	w.b = append(w.b, memory(list)...)
+	if bigEndian() {
+		swapBytes[T](w.b[start:])
 	}
-	if size, ok := plainSize[T](); ok {
-		w.b = append(w.b, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*size)...)
-		return
-	}
-	w.b, _ = binary.Append(w.b, binary.LittleEndian, list)
 }
 
 // putNumber appends one number.
@@ -54,7 +53,7 @@ func getGrowing[T any](r *flatReader) []T { return getSpare[T](r, 32) }
 func getSpare[T any](r *flatReader, part int) []T {
 	n := r.number()
 	var zero T
-	size := uint64(binary.Size(zero))
+	size := uint64(unsafe.Sizeof(zero))
 	if r.err == nil && (n > math.MaxUint32 || n*size > uint64(len(r.b))) {
 		r.fail("a table of %d elements is cut off", n)
 	}
@@ -66,13 +65,11 @@ func getSpare[T any](r *flatReader, part int) []T {
 		room += room/part + 64
 	}
 	list := make([]T, n, room)
-	raw := r.b[:n*size]
-	r.b = r.b[n*size:]
-	if _, ok := plainSize[T](); ok {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(raw)), raw)
-	} else if _, err := binary.Decode(raw, binary.LittleEndian, list); err != nil {
-		r.fail("%w", err)
+	copy(memory(list), r.b)
+	if bigEndian() {
+		swapBytes[T](memory(list))
 	}
+	r.b = r.b[n*size:]
 	return list
 }
 
@@ -106,10 +103,38 @@ func (r *flatReader) check(ok bool, what string) {
 	}
 }
 
-// plainSize returns the size of an element, and whether it lies in memory as it is stored: the machine is little-endian and the type
-// has no gaps.
-func plainSize[T any]() (size int, ok bool) {
+// memory is a slice as it lies in memory.
+func memory[T any](list []T) []byte {
 	var zero T
-	size = int(unsafe.Sizeof(zero))
-	return size, binary.NativeEndian.Uint16([]byte{1, 0}) == 1 && binary.Size(zero) == size
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*int(unsafe.Sizeof(zero)))
+}
+
+func bigEndian() bool { return binary.NativeEndian.Uint16([]byte{0, 1}) == 1 }
+
+// swapBytes reverses the bytes of each number in a table.
+func swapBytes[T any](b []byte) {
+	numbers := numbersOf(reflect.TypeFor[T](), nil)
+	for len(b) > 0 {
+		for _, n := range numbers {
+			slices.Reverse(b[:n])
+			b = b[n:]
+		}
+	}
+}
+
+// numbersOf appends the sizes of the numbers that a type is made of.
+func numbersOf(t reflect.Type, sizes []int) []int {
+	switch t.Kind() { //nolint:exhaustive // the rest are numbers
+	case reflect.Array:
+		for range t.Len() {
+			sizes = numbersOf(t.Elem(), sizes)
+		}
+		return sizes
+	case reflect.Struct:
+		for i := range t.NumField() {
+			sizes = numbersOf(t.Field(i).Type, sizes)
+		}
+		return sizes
+	}
+	return append(sizes, int(t.Size()))
 }

@@ -1,6 +1,8 @@
 package matcher
 
 import (
+	"encoding/binary"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,4 +45,29 @@ func TestFlatTablesThatAreCutOffAreRefused(t *testing.T) {
 	r := flatReader{b: []byte{255, 255, 255, 255, 255, 255, 255, 255, 0}}
 	require.Empty(t, getSlice[uint64](&r), "a hostile length")
 	require.ErrorIs(t, r.err, errFlat)
+}
+
+// TestFlatTablesHaveNoGaps lists what is stored as it lies in memory: the parts of each must add up to the whole.
+func TestFlatTablesHaveNoGaps(t *testing.T) {
+	for _, x := range []any{
+		testNode{}, wordRef{}, literalRef{}, matcher{}, limitPair{}, fieldTest{}, condition{}, entry{}, fieldSlot{}, absence{},
+		word{}, slot{}, node{}, ref{}, mark{}, edge{}, patternStep{}, pattern{},
+	} {
+		typ, sum := reflect.TypeOf(x), 0
+		for _, n := range numbersOf(typ, nil) {
+			sum += n
+		}
+		require.EqualValues(t, typ.Size(), sum, "%s", typ)
+		require.Equal(t, sum, binary.Size(x), "%s has something that is no number", typ)
+	}
+}
+
+func TestTheOrderOfBytesCanBeSwapped(t *testing.T) {
+	list := []flatPair{{1, 2, [2]uint8{3, 4}}, {5, 6, [2]uint8{7, 8}}}
+	big, err := binary.Append(nil, binary.BigEndian, list)
+	require.NoError(t, err)
+	swapBytes[flatPair](big)
+	little, err := binary.Append(nil, binary.LittleEndian, list)
+	require.NoError(t, err)
+	require.Equal(t, little, big)
 }

@@ -24,8 +24,8 @@ func newFlattener(t tests) flattener {
 // add lays e out and returns the number of its node.
 func (f *flattener) add(e *expr) uint32 {
 	at := uint32(len(f.nodes))
-	f.nodes = append(f.nodes, node{op: e.op})
-	n := node{op: e.op}
+	f.nodes = append(f.nodes, testNode{op: e.op})
+	n := testNode{op: e.op}
 	switch e.op {
 	case opKind:
 		n.kind = e.kind

@@ -199,18 +199,17 @@ type Scratch struct {
 	hits       []Hit
 	keys       []byte
 	candidates []uint64 // record<<32 | condition
-	positions  []uint32
-	seen       []uint64 // for each literal the last record that it was found in, counted from base
-	seenAdded  []uint64 // the same of those that were added
-	base       uint64
-	setConds   []uint32 // the conditions of all attribute sets, one set after the other
+	text       textScan
+	seen       [len(additions{}.text)][]uint64 // what text has of the compiled literals, of those that were added
+	setConds   []uint32                        // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
-	setGates   []uint8
-	gates      uint8 // which parts of the text's index some record of the batch needs
+	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
-	lowered    []byte
-	unescaped  []byte
-	record     record.Record
+
+	needPatterns bool // some record of the batch does
+	lowered      []byte
+	unescaped    []byte
+	record       record.Record
 }
 
 // NewScratch returns a scratch with memory for scans with p.
@@ -226,12 +225,13 @@ func (s *Scratch) prepare(p *Program) {
 		return
 	}
 	s.program = p
-	s.base = 1
-	s.seen = fresh(s.seen, len(p.text.words))
-	s.seenAdded = fresh(s.seenAdded, len(p.added.text.words))
-	if p.patterns != nil && len(p.patterns.conds) > 0 {
-		s.patterns.prepare(p.patterns)
+	s.text.base = 1
+	s.text.seen = fresh(s.text.seen, len(p.text.words))
+	for i := range p.added.text {
+		s.seen[i] = fresh(s.seen[i], len(p.added.text[i].words))
 	}
+	s.patterns.prepare(p.patterns)
+	clear(s.patterns.seen)
 }
 
 // fresh returns a slice of n zeros, in the memory of s if there is enough.

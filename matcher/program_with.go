@@ -15,7 +15,8 @@ type additions struct {
 	values   []fieldAnchor // what the added part of the field index was built of
 	absent   []fieldAnchor
 	words    []addedWord
-	text     textIndex
+	older    int          // how many of them are in the first index
+	text     [2]textIndex // of the older and the newer words, so that one more word is cheap however many there are
 }
 
 // addedWord is a literal that anchors an added condition.
@@ -56,11 +57,12 @@ func (p *Program) With(add []*signatures.Signature, remove []uint64) (*Program, 
 	b.added = &n.added
 	n.added.words = slices.Clip(n.added.words)
 	problems := b.addAll(add)
+	b.fileShort()
 	b.finish()
 	n.added.byDigest = newDigestTable(n.entries, n.added.from)
 	n.fields.added, n.fields.keys = b.fields.part(), b.fields.keys
 	n.added.values, n.added.absent = b.fields.values, b.fields.absent
-	n.added.index(newSketch(nil))
+	n.added.index()
 	return &n, problems
 }
 
@@ -105,27 +107,41 @@ func (p *Program) fork() {
 	t.regexes, t.cels = t.regexes.fork(), t.cels.fork()
 	p.conditions, p.entries, p.recipes = slices.Clone(p.conditions), slices.Clone(p.entries), slices.Clone(p.recipes)
 	p.own = slices.Clone(p.own)
+	patterns := *p.patterns
+	patterns.steps, patterns.patterns = slices.Clip(patterns.steps), slices.Clip(patterns.patterns)
+	p.patterns = &patterns
 	p.grown = new(atomic.Bool)
 }
 
-// index builds the index of the words that were added.
-func (a *additions) index(rare *sketch) {
-	var texts textIndexer
-	for i := range a.words {
-		w := &a.words[i]
-		texts.add(&w.anchor, w.cond, w.gated)
+// maxNewer is how many words are filed anew with each addition; those before them are when there are more.
+const maxNewer = 64
+
+// index builds the indexes of the words that were added.
+func (a *additions) index() {
+	if a.words = slices.Clip(a.words); len(a.words)-a.older > maxNewer {
+		a.older = len(a.words)
+		a.text[0] = indexWords(a.words)
 	}
-	a.text = texts.index(rare)
+	a.text[1] = indexWords(a.words[a.older:])
+}
+
+func indexWords(words []addedWord) textIndex {
+	var texts textIndexer
+	for i := range words {
+		texts.add(&words[i].anchor, words[i].cond, words[i].gated)
+	}
+	return texts.index(newSketch(nil))
 }
 
 // findAdded looks for the words that were added.
 func (p *Program) findAdded(b *record.Batch, s *Scratch) {
-	if len(p.added.text.words) == 0 {
-		return
+	for i := range p.added.text {
+		if len(p.added.text[i].words) > 0 {
+			s.text.seen, s.seen[i] = s.seen[i], s.text.seen
+			p.added.text[i].find(b.Text(), b.TextEnds(), s)
+			s.text.seen, s.seen[i] = s.seen[i], s.text.seen
+		}
 	}
-	s.seen, s.seenAdded = s.seenAdded, s.seen
-	p.added.text.find(b.Text(), b.TextEnds(), s)
-	s.seen, s.seenAdded = s.seenAdded, s.seen
 }
 
 // addText files a condition under a literal, and returns the number of the tier that it is in.
@@ -135,4 +151,14 @@ func (b *builder) addText(a *anchor, cond uint32, gated bool) uint32 {
 		return uint32(tierOf(len(a.value)))
 	}
 	return uint32(b.texts.add(a, cond, gated))
+}
+
+// addPatterns files a condition under expressions. The first that are added to a program in use need an index of their own: scratches see
+// by it that they need other automata.
+func (b *builder) addPatterns(texts []string, p pattern) bool {
+	if b.added != nil && !b.ownPatterns {
+		c := *b.program.patterns
+		b.program.patterns, b.ownPatterns = &c, true
+	}
+	return b.program.patterns.add(texts, p)
 }

@@ -25,10 +25,10 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 	p.fieldCandidates(b, s)
 	p.text.find(b.Text(), b.TextEnds(), s)
 	p.findAdded(b, s)
-	if s.gates&(1<<gatePatterns) != 0 {
-		s.runPatterns(p.patterns, b)
+	if s.needPatterns {
+		s.runPatterns(b)
 	}
-	s.base += uint64(b.Len())
+	s.text.base += uint64(b.Len())
 	slices.Sort(s.candidates)
 	p.confirm(b, s)
 	s.Stats.Hits += uint64(len(s.hits))
@@ -37,12 +37,16 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 
 // fieldCandidates adds the candidates that are anchored by attributes, and finds out which parts of the text's index are needed.
 func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
-	s.setConds, s.setEnds, s.setGates, s.gates = s.setConds[:0], s.setEnds[:0], s.setGates[:0], 0
+	s.setConds, s.setEnds, s.gates, s.needPatterns = s.setConds[:0], s.setEnds[:0], 0, false
+	s.patterns.begin()
 	for j := range b.Sets() {
 		var gates uint8
 		s.setConds, gates = p.fields.appendConds(s.setConds, b.Set(j), s)
-		s.setEnds, s.setGates = append(s.setEnds, uint32(len(s.setConds))), append(s.setGates, gates)
+		s.setEnds = append(s.setEnds, uint32(len(s.setConds)))
 		s.gates |= gates
+		a := s.patterns.automatonOf(s.patterns.groups)
+		s.needPatterns = s.needPatterns || a != nil
+		s.patterns.ofSet = append(s.patterns.ofSet, a)
 	}
 	if len(s.setConds) == 0 {
 		return

@@ -11,7 +11,7 @@ import (
 //
 // Tables only grow at their end, so programs that were made from another share its tables: see [Program.With].
 type tests struct {
-	nodes    []node
+	nodes    []testNode
 	bytes    []byte // every word and literal
 	words    []wordRef
 	literals []literalRef
@@ -26,8 +26,8 @@ type tests struct {
 // none stands where a number of a table can be missing.
 const none = math.MaxUint32
 
-// node is one test. The kids of a node lie behind it, each followed by its own.
-type node struct {
+// testNode is one test. The kids of a node lie behind it, each followed by its own.
+type testNode struct {
 	op       op
 	kind     record.Kind // opKind
 	absentOK uint8       // opAttr: not 0 when an absent attribute matches
