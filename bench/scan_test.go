@@ -20,7 +20,7 @@ import (
 )
 
 // prepare writes a workload's log and compiles its signatures.
-func prepare(tb testing.TB, w Workload) (log string, program *matcher.Program, planted int) {
+func prepare(tb testing.TB, w Plain) (log string, program *matcher.Program, planted int) {
 	tb.Helper()
 	var src bytes.Buffer
 	require.NoError(tb, w.WriteSignatures(&src))
@@ -92,7 +92,7 @@ func naive(tb testing.TB, log string, limit int, program *matcher.Program) int {
 // BenchmarkScan is the work of `forewarn scan`: file to warnings with 1,000 mixed signatures. Each run must raise exactly
 // the planted warnings.
 func BenchmarkScan(b *testing.B) {
-	w := Workload{Seed: 1, Signatures: 1000, Bytes: 100 << 20, Planted: 500}
+	w := Plain{Seed: 1, Signatures: 1000, Bytes: 100 << 20, Planted: 500}
 	log, program, planted := prepare(b, w)
 	b.SetBytes(int64(w.Bytes))
 	for b.Loop() {
@@ -106,7 +106,7 @@ const leastRatio = 50
 
 // BenchmarkSmoke is CI's guard: scan against the naive loop, side by side, so that a slow machine slows both.
 func BenchmarkSmoke(b *testing.B) {
-	w := Workload{Seed: 2, Signatures: 1000, Bytes: 32 << 20, Planted: 300}
+	w := Plain{Seed: 2, Signatures: 1000, Bytes: 32 << 20, Planted: 300}
 	log, program, planted := prepare(b, w)
 	const naiveBytes = 512 << 10
 	for b.Loop() {

@@ -17,6 +17,7 @@ func (x *textIndex) appendTo(w *flatWriter) {
 		putSlice(w, t.refs)
 		putSlice(w, t.marks)
 		putSlice(w, t.edges)
+		putSlice(w, t.edgeIn)
 	}
 }
 
@@ -48,14 +49,14 @@ func readTier(r *flatReader, words int) (t tier) {
 	t = shapes[number]
 	t.gate = uint8(r.number())
 	t.bitmap, t.slots, t.nodes = getSlice[uint64](r), getSlice[slot](r), getSlice[node](r)
-	t.refs, t.marks, t.edges = getSlice[ref](r), getSlice[mark](r), getSlice[edge](r)
+	t.refs, t.marks, t.edges, t.edgeIn = getSlice[ref](r), getSlice[mark](r), getSlice[edge](r), getSlice[uint64](r)
 	size := len(t.bitmap) * 64
 	r.check(size >= minBitmap && isPower(size), "a bitmap has a wrong size")
 	t.shift = uint(64 - log2(size))
 	leads := func(n uint32) bool { return uint64(n) <= uint64(len(t.nodes)) }
-	r.check(isPower(len(t.slots)) && slices.ContainsFunc(t.slots, func(s slot) bool { return s.node == 0 }) &&
-		!slices.ContainsFunc(t.slots, func(s slot) bool { return !leads(s.node) }), "the table of windows is not sound")
-	r.check(len(t.edges) == 0 || isPower(len(t.edges)) && slices.ContainsFunc(t.edges, func(e edge) bool { return e.node == 0 }) &&
+	r.check(isPower(len(t.slots)) && slices.ContainsFunc(t.slots, func(s slot) bool { return s.to == 0 }) &&
+		!slices.ContainsFunc(t.slots, func(s slot) bool { return s.to != 0 && s.to>>2 == 0 || !leads(s.to>>2) }), "the table of windows is not sound")
+	r.check(len(t.edges) == 0 || isPower(len(t.edges)) && isPower(len(t.edgeIn)) && slices.ContainsFunc(t.edges, func(e edge) bool { return e.node == 0 }) &&
 		!slices.ContainsFunc(t.edges, func(e edge) bool { return !leads(e.node) }), "the table of marks is not sound")
 	r.check(!slices.ContainsFunc(t.nodes, func(n node) bool {
 		return !inside(n.refs, n.refsEnd, len(t.refs)) || !inside(n.marks, n.marksEnd, len(t.marks))

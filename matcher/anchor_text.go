@@ -70,7 +70,17 @@ type tier struct {
 	nodes  []node
 	refs   []ref
 	marks  []mark
-	edges  []edge // an open-addressed table by the hash of a mark; its length is a power of two, or 0
+	edges  []edge   // an open-addressed table by the hash of a mark; its length is a power of two, or 0
+	edgeIn []uint64 // a bitmap of what is in edges: most of what is looked up is not, and a bitmap stays in the cache
+}
+
+// edgeBits is how many bits of the bitmap each edge has.
+const edgeBits = 16
+
+// hasEdge reports whether an edge with this hash may be there.
+func (t *tier) hasEdge(h uint64) bool {
+	h = h >> 32 & uint64(64*len(t.edgeIn)-1)
+	return t.edgeIn[h>>6]>>(h&63)&1 != 0
 }
 
 // run is the length of the text that has a window at each of stride neighbouring places, so that one of them is looked at.
@@ -81,11 +91,11 @@ func (t *tier) mask() uint64 { return maskOf(t.window) }
 
 func maskOf(n int) uint64 { return 1<<(8*n) - 1 }
 
-// slot leads from a window to a node. It is free when node is 0.
+// slot leads from a window to a node. It is free when to is 0. The hash is enough: what it confuses the comparison refuses, and short slots
+// stay in the second-level cache.
 type slot struct {
-	window uint64
-	node   uint32 // its number + 1
-	delta  uint32 // where in the run the window begins
+	tag uint32 // see tagOf
+	to  uint32 // the node's number + 1, and in the lowest two bits where in the run the window begins
 }
 
 // node is a run, or a run and some text at known places around it, with the literals that have all of it.
@@ -133,6 +143,9 @@ func load8(text []byte, p int) uint64 { return binary.LittleEndian.Uint64(text[p
 func (t *tier) windowAt(text []byte, p int) uint64 { return load8(text, p) & t.mask() }
 
 func hashWindow(w uint64) uint64 { return w * mulHash }
+
+// tagOf is what a slot keeps of a hash. The lower half of a product says nothing of the window's last bytes, so it is not that alone.
+func tagOf(hash uint64) uint32 { return uint32(hash ^ hash>>32) }
 
 // hashMark mixes the mark's number into what stands there.
 func hashMark(number uint32, bytes uint64) uint64 {

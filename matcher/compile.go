@@ -127,7 +127,7 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 // enter appends what the program keeps of a signature beside its conditions.
 func (b *builder) enter(c *Compiled, s *signatures.Signature) {
 	p := b.program
-	e := entry{id: hashID(s.ID), recipe: uint32(len(p.recipes)), key: b.key(s.By)}
+	e := row{id: hashID(s.ID), recipe: uint32(len(p.recipes)), key: b.key(s.By)}
 	_, _ = hex.Decode(e.digest[:], []byte(c.DigestText)) // it was made of 32 bytes
 	w := writer{b: p.recipes}
 	w.recipe(c, s, b.key)

@@ -13,7 +13,7 @@ import (
 type digestTable struct{ slots []uint32 }
 
 // newDigestTable makes a table of the entries from a number on.
-func newDigestTable(entries []entry, from int) digestTable {
+func newDigestTable(entries []row, from int) digestTable {
 	n := len(entries) - from
 	if n == 0 {
 		return digestTable{}
@@ -31,7 +31,7 @@ func newDigestTable(entries []entry, from int) digestTable {
 }
 
 // find returns the number of the entry with a short digest, unless it is to be skipped.
-func (t *digestTable) find(entries []entry, digest uint64, skip func(uint32) bool) (uint32, bool) {
+func (t *digestTable) find(entries []row, digest uint64, skip func(uint32) bool) (uint32, bool) {
 	if len(t.slots) == 0 {
 		return 0, false
 	}

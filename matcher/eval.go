@@ -167,15 +167,6 @@ func lowerASCII(v string) string {
 	return v
 }
 
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
-
-func lower(c byte) byte {
-	if isUpper(c) {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
 // containsAny reports whether text contains one of the literals in [first, end).
 func (t *tests) containsAny(text []byte, first, end uint32) bool {
 	for i := first; i < end; i++ {
@@ -186,29 +177,6 @@ func (t *tests) containsAny(text []byte, first, end uint32) bool {
 		}
 	}
 	return false
-}
-
-// containsFold reports whether text contains the word, which is in lower case, when ASCII letters compare without case.
-func containsFold(text []byte, word string) bool {
-	if word == "" {
-		return true
-	}
-	for i := 0; i+len(word) <= len(text); i++ {
-		if lower(text[i]) == word[0] && equalFold(text[i:i+len(word)], word) {
-			return true
-		}
-	}
-	return false
-}
-
-// equalFold compares text with a word of the same length that is in lower case.
-func equalFold(text []byte, word string) bool {
-	for i, c := range text {
-		if lower(c) != word[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // matchPath reports whether a change's path is the pattern's, where [*] in the pattern stands for any one element.

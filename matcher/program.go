@@ -19,7 +19,7 @@ import (
 type Program struct {
 	tests
 	conditions []condition // those of one signature lie together
-	entries    []entry     // the signatures
+	entries    []row       // the signatures
 	recipes    []byte      // what the tracker needs of each: see recipe
 	keys       []keyShape  // few, because most signatures correlate by the same things
 	byDigest   digestTable
@@ -55,8 +55,8 @@ type condition struct {
 	_         [3]uint8
 }
 
-// entry is one signature.
-type entry struct {
+// row is one signature.
+type row struct {
 	digest [32]byte
 	id     uint64 // the hash of its id
 	recipe uint32 // where it begins
@@ -64,7 +64,7 @@ type entry struct {
 }
 
 // short is the short digest, which hits carry.
-func (e *entry) short() uint64 { return binary.BigEndian.Uint64(e.digest[:8]) }
+func (e *row) short() uint64 { return binary.BigEndian.Uint64(e.digest[:8]) }
 
 // keyShape is what a signature correlates by.
 type keyShape struct {

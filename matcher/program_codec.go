@@ -64,7 +64,7 @@ func LoadProgram(b []byte, o CompileOptions, bodies Bodies) (*Program, error) {
 	o.Sample = nil
 	p := &Program{options: o, bodies: bodies, patterns: &patternIndex{}, grown: new(atomic.Bool)}
 	p.tests.read(r)
-	p.conditions, p.entries, p.recipes = getGrowing[condition](r), getGrowing[entry](r), getGrowing[byte](r)
+	p.conditions, p.entries, p.recipes = getGrowing[condition](r), getGrowing[row](r), getGrowing[byte](r)
 	for n := r.number(); n > 0 && r.err == nil; n-- {
 		p.keys = append(p.keys, newKeyShape(getTexts(r)))
 	}

@@ -59,10 +59,10 @@ func (t *tier) follow(text []byte, s *textScan) {
 	mask, slots := uint64(len(t.slots)-1), t.slots
 	windowMask := t.mask()
 	for _, p := range s.positions {
-		w := load8(text, int(p)) & windowMask
-		for i := hashWindow(w) >> 32 & mask; slots[i].node != 0; i = (i + 1) & mask {
-			if slots[i].window == w {
-				s.visits = append(s.visits, visit{slots[i].node - 1, int32(p) - int32(slots[i].delta)})
+		h := hashWindow(load8(text, int(p)) & windowMask)
+		for i := h >> 32 & mask; slots[i].to != 0; i = (i + 1) & mask {
+			if slots[i].tag == tagOf(h) {
+				s.visits = append(s.visits, visit{slots[i].to>>2 - 1, int32(p) - int32(slots[i].to&3)})
 			}
 		}
 	}
@@ -79,6 +79,9 @@ func (t *tier) follow(text []byte, s *textScan) {
 				continue
 			}
 			h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
+			if !t.hasEdge(h) {
+				continue
+			}
 			for k := h & mask; t.edges[k].node != 0; k = (k + 1) & mask {
 				if t.edges[k].hash == h {
 					if child := t.edges[k].node - 1; t.nodes[child].marks > m { // it always is, or a forged index could lead in a circle

@@ -1,0 +1,334 @@
+package matcher
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"unicode/utf8"
+)
+
+// lazyRegex tells whether an expression matches anywhere in a text, as [regexp.Regexp.Match] does, and about three times as fast. It is a
+// deterministic automaton whose states are made when they are first met. It belongs to one goroutine.
+//
+// It is exact for ASCII. Of the bytes of other characters it knows only that some character is there, so where it finds a match
+// after one of them package regexp decides. So it does as well for expressions whose states are too many.
+type lazyRegex struct {
+	text     string
+	steps    []patternStep
+	asserts  []syntax.EmptyOp // of each step what must be true around it; 0 of those that take a byte
+	start    uint32
+	anchored bool   // it matches at the beginning of the text only
+	prefix   []byte // every match begins with it, so what stands before the first one is skipped
+	context  bool   // some assertion asks what stands before a place
+	class    [256]uint8
+	classes  int // and one more for the end of the text
+	bytes    []byte
+
+	next    []uint32
+	states  []lazyState
+	known   map[string]uint32
+	key     []byte
+	seen    []uint32 // marks of a walk
+	walk    uint32
+	flushes int
+	whole   *regexp.Regexp // package regexp's, once it was needed
+}
+
+// lazyState is the steps at which an expression is before what asks for nothing was followed, and what kind of byte came before.
+type lazyState struct {
+	steps  []uint32
+	before byte
+}
+
+const (
+	lazyUnknown   = 1<<32 - 1
+	lazyMatch     = 1<<32 - 2
+	lazyNever     = 1<<32 - 3
+	lazySpecial   = lazyNever // from here on: not a state
+	maxLazyStates = 400
+	maxLazySteps  = 3000
+	maxFlushes    = 8
+)
+
+// newLazyRegex makes the automaton of an expression, which must be sound.
+func newLazyRegex(text string) (*lazyRegex, error) {
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("parse regex: %w", err)
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return nil, fmt.Errorf("compile regex: %w", err)
+	}
+	r := &lazyRegex{text: text, start: uint32(prog.Start), anchored: prog.StartCond()&syntax.EmptyBeginText != 0}
+	if len(prog.Inst) > maxLazySteps {
+		r.flushes = maxFlushes
+		return r, nil
+	}
+	prefix, _ := prog.Prefix()
+	r.prefix = []byte(prefix)
+	for i := range prog.Inst {
+		in := &prog.Inst[i]
+		var needs syntax.EmptyOp
+		if in.Op == syntax.InstEmptyWidth {
+			needs = syntax.EmptyOp(in.Arg)
+			r.context = true
+		}
+		r.steps, r.asserts = append(r.steps, newStep(in, 0, 0)), append(r.asserts, needs)
+	}
+	r.seen = make([]uint32, len(r.steps))
+	r.classify()
+	r.reset()
+	return r, nil
+}
+
+// classify makes one class of the bytes that nothing in the expression tells apart.
+func (r *lazyRegex) classify() {
+	var of [256]int
+	count := 1
+	divide := func(in func(b byte) bool) {
+		number := map[[2]int]int{}
+		for b := range 256 {
+			k := [2]int{of[b], 0}
+			if in(byte(b)) {
+				k[1] = 1
+			}
+			if _, ok := number[k]; !ok {
+				number[k] = len(number)
+			}
+			of[b] = number[k]
+		}
+		count = len(number)
+	}
+	divide(func(b byte) bool { return b >= utf8.RuneSelf })
+	if r.context {
+		divide(isWordByte)
+		divide(func(b byte) bool { return b == '\n' })
+	}
+	done := map[[3]uint64]bool{}
+	for i := range r.steps {
+		s := &r.steps[i]
+		if shape := [3]uint64{s.ascii[0], s.ascii[1], uint64(s.wide)}; s.kind == stepByte && !done[shape] {
+			done[shape] = true
+			divide(s.goesOn)
+		}
+	}
+	r.classes = count
+	r.bytes = make([]byte, count)
+	for b := range 256 {
+		r.class[b] = uint8(of[b])
+		r.bytes[of[b]] = byte(b)
+	}
+}
+
+func isWordByte(b byte) bool {
+	return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+}
+
+// What stands before a place.
+const (
+	beforeOther = iota
+	beforeWord
+	beforeLine // a new line
+	beforeText // nothing
+)
+
+// kindOf says what kind of byte b is for the place after it.
+func (r *lazyRegex) kindOf(b byte) byte {
+	switch {
+	case !r.context:
+		return beforeOther
+	case b == '\n':
+		return beforeLine
+	case isWordByte(b):
+		return beforeWord
+	}
+	return beforeOther
+}
+
+// assertions returns what is true between what stands before and the next byte; end says that there is none.
+func assertions(before byte, next byte, end bool) syntax.EmptyOp {
+	r1, r2 := rune('.'), rune(-1)
+	switch before {
+	case beforeWord:
+		r1 = 'a'
+	case beforeLine:
+		r1 = '\n'
+	case beforeText:
+		r1 = -1
+	}
+	if !end {
+		if r2 = rune(next); next >= utf8.RuneSelf {
+			r2 = '.'
+		}
+	}
+	return syntax.EmptyOpContext(r1, r2)
+}
+
+// reset forgets all states but the first.
+func (r *lazyRegex) reset() {
+	r.next, r.states, r.known = r.next[:0], r.states[:0], map[string]uint32{}
+	r.state([]uint32{r.start}, beforeText)
+}
+
+// state returns the offset of a state.
+func (r *lazyRegex) state(steps []uint32, before byte) uint32 {
+	r.key = append(r.key[:0], before)
+	for _, s := range steps {
+		r.key = binary.LittleEndian.AppendUint32(r.key, s)
+	}
+	if n, ok := r.known[string(r.key)]; ok {
+		return n
+	}
+	n := uint32(len(r.states) * (r.classes + 1))
+	r.states = append(r.states, lazyState{steps: steps, before: before})
+	for range r.classes + 1 {
+		r.next = append(r.next, lazyUnknown)
+	}
+	r.known[string(r.key)] = n
+	return n
+}
+
+// follow returns what comes after a state by a byte of a class, or by the end of the text, which is the class after the last.
+func (r *lazyRegex) follow(state uint32, class int) uint32 {
+	from := r.states[int(state)/(r.classes+1)]
+	end := class == r.classes
+	var b byte
+	if !end {
+		b = r.bytes[class]
+	}
+	r.walk++
+	var after []uint32
+	matched := false
+	truths := assertions(from.before, b, end)
+	stack := slices.Clone(from.steps)
+	for len(stack) > 0 {
+		at := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if r.seen[at] == r.walk {
+			continue
+		}
+		r.seen[at] = r.walk
+		switch s := &r.steps[at]; s.kind {
+		case stepFork:
+			stack = append(stack, s.out, s.other)
+		case stepPass, stepBegin:
+			if r.asserts[at]&^truths == 0 {
+				stack = append(stack, s.out)
+			}
+		case stepByte:
+			if !end && s.goesOn(b) {
+				after = append(after, s.out)
+				if b >= utf8.RuneSelf { // any number of bytes may make up the character
+					after = append(after, at)
+				}
+			}
+		case stepMatch:
+			matched = true
+		case stepFail:
+		}
+	}
+	n := uint32(lazyNever)
+	switch {
+	case matched:
+		n = lazyMatch
+	case end:
+	default:
+		if !r.anchored {
+			after = append(after, r.start)
+		}
+		if slices.Sort(after); len(after) > 0 {
+			n = r.state(slices.Compact(after), r.kindOf(b))
+		}
+	}
+	r.next[int(state)+class] = n
+	return n
+}
+
+// match reports whether the expression matches somewhere in the text. It allocates nothing once its states are made.
+func (r *lazyRegex) match(text []byte) bool {
+	if r.flushes >= maxFlushes {
+		return r.slow(text)
+	}
+	i := bytes.Index(text, r.prefix)
+	if i < 0 {
+		return false
+	}
+	state := uint32(0)
+	for {
+		next := r.next
+		for ; i < len(text); i++ {
+			n := next[state+uint32(r.class[text[i]])]
+			if n >= lazySpecial {
+				break
+			}
+			state = n
+		}
+		class := r.classes
+		if i < len(text) {
+			class = int(r.class[text[i]])
+		}
+		n := r.next[int(state)+class]
+		if n == lazyUnknown {
+			n = r.follow(state, class)
+		}
+		switch {
+		case n == lazyMatch:
+			return isASCII(text[:min(i+1, len(text))]) || r.slow(text)
+		case n == lazyNever:
+			return false
+		}
+		state = n
+		i++
+		if len(r.states) > maxLazyStates {
+			state = r.flush(state)
+		}
+	}
+}
+
+// flush forgets all states but the one that is given. When that happens again and again package regexp takes over.
+func (r *lazyRegex) flush(state uint32) uint32 {
+	r.flushes++
+	at := r.states[int(state)/(r.classes+1)]
+	r.reset()
+	return r.state(at.steps, at.before)
+}
+
+// slow asks package regexp.
+func (r *lazyRegex) slow(text []byte) bool {
+	if r.whole == nil {
+		re, err := regexp.Compile(r.text)
+		if err != nil {
+			return false // it can't be: newLazyRegex parsed it
+		}
+		r.whole = re
+	}
+	return r.whole.Match(text)
+}
+
+func isASCII(text []byte) bool {
+	for len(text) >= 8 {
+		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
+			return false
+		}
+		text = text[8:]
+	}
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// memory is about how many bytes it takes.
+func (r *lazyRegex) memory() int {
+	n := 1500 + 80*len(r.steps) + 4*len(r.next) + 120*len(r.states)
+	if r.whole != nil {
+		n += 4000
+	}
+	return n
+}
