@@ -9,7 +9,7 @@ func (x *textIndex) appendTo(w *flatWriter) {
 	w.putNumber(uint64(len(x.tiers)))
 	for i := range x.tiers {
 		t := &x.tiers[i]
-		w.putNumber(uint64(tierOf(t.run())))
+		w.putNumber(uint64(t.shape))
 		w.putNumber(uint64(t.gate))
 		putSlice(w, t.bitmap)
 		putSlice(w, t.slots)

@@ -142,10 +142,9 @@ func (p *planter) ref(r site) ref {
 	if int(r.offset) > n-int(r.offset)-run {
 		far = 0
 	}
-	mask := uint32(maskOf(min(n, 4)))
 	return ref{
 		word: r.word, offset: r.offset, at: int32(far) - int32(r.offset),
-		check: (uint32(load8(p.text, int(w.start)+far)) | foldMask32) & mask,
+		check: (uint32(load8(p.text, int(w.start)+far)) | foldMask32) & p.tier.checkMask(),
 	}
 }
 

@@ -32,36 +32,47 @@ type word struct {
 }
 
 const (
-	tiers         = 5
+	tiers         = 6
 	firstDearTier = 2 // from here on a pass over the text takes twice as long, or more
+	wideTier      = 5
 )
 
 // tierShapes are the windows that tiers use, for the longest literals first. The longer the window the rarer its chance hits,
 // and the longer the stride the faster the scan.
 func tierShapes() [tiers]tier {
 	return [...]tier{
-		{window: 8, stride: 4},
-		{window: 4, stride: 4},
-		{window: 3, stride: 2},
-		{window: 2, stride: 2},
-		{window: 2, stride: 1},
+		{shape: 0, window: 8, stride: 4},
+		{shape: 1, window: 4, stride: 4},
+		{shape: 2, window: 3, stride: 2},
+		{shape: 3, window: 2, stride: 2},
+		{shape: 4, window: 2, stride: 1},
+		{shape: wideTier, window: 2, stride: 1, wide: 1},
 	}
 }
 
-// tierOf returns the number of the tier that literals of n bytes are in.
-func tierOf(n int) int {
+// tierOf returns the number of the tier that a literal is in. Short ones with a byte beyond ASCII are looked for only where there is any.
+func tierOf(text string) int {
 	shapes := tierShapes()
-	for i := range shapes {
-		if n >= shapes[i].run() {
-			return i
+	for i := range shapes[:wideTier] {
+		if len(text) < shapes[i].run() {
+			continue
 		}
+		if i >= firstDearTier && !isASCII(viewBytes(text)) {
+			return wideTier
+		}
+		return i
 	}
-	return len(shapes) - 1
+	return wideTier - 1
 }
+
+// isDear reports whether a pass over the text for such a literal takes long.
+func isDear(text string) bool { t := tierOf(text); return t >= firstDearTier && t != wideTier }
 
 // tier finds the literals of one class of lengths.
 type tier struct {
+	shape          uint8 // its number in tierShapes
 	window, stride int
+	wide           uint8 // 1: its literals have bytes beyond ASCII
 	gate           uint8 // the bit that says that a batch needs it; 0 when each batch does
 
 	shift  uint     // the bits of the hash that are dropped for the bitmap
@@ -85,6 +96,9 @@ func (t *tier) hasEdge(h uint64) bool {
 
 // run is the length of the text that has a window at each of stride neighbouring places, so that one of them is looked at.
 func (t *tier) run() int { return t.window + t.stride - 1 }
+
+// checkMask is of a ref's check what the shortest literal has as well.
+func (t *tier) checkMask() uint32 { return uint32(maskOf(min(t.run(), 4))) }
 
 // mask is of a word of 8 bytes what belongs to the window.
 func (t *tier) mask() uint64 { return maskOf(t.window) }
@@ -187,7 +201,7 @@ func (x *textIndexer) add(a *anchor, cond uint32, gated bool) int {
 		x.literals = append(x.literals, indexed{indexedText: w})
 	}
 	x.literals[n].conds = append(x.literals[n].conds, cond)
-	t := tierOf(len(a.value))
+	t := tierOf(a.value)
 	x.always[t] = x.always[t] || !gated
 	return t
 }
@@ -206,7 +220,7 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 		out.conds = append(out.conds, l.conds...)
 		w.end, w.conds.end = uint32(len(out.blob)), uint32(len(out.conds))
 		out.words = append(out.words, w)
-		i := tierOf(len(l.text))
+		i := tierOf(l.text)
 		byTier[i] = append(byTier[i], uint32(n))
 	}
 	padded := append(out.blob, make([]byte, 8)...)

@@ -223,6 +223,7 @@ type Scratch struct {
 	setEnds    []uint32
 	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
+	regexes    scratchRegexes
 
 	needPatterns bool // some record of the batch does
 	lowered      []byte

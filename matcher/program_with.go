@@ -148,7 +148,7 @@ func (p *Program) findAdded(b *record.Batch, s *Scratch) {
 func (b *builder) addText(a *anchor, cond uint32, gated bool) uint32 {
 	if b.added != nil {
 		b.added.words = append(b.added.words, addedWord{*a, cond, gated})
-		return uint32(tierOf(len(a.value)))
+		return uint32(tierOf(a.value))
 	}
 	return uint32(b.texts.add(a, cond, gated))
 }
