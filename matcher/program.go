@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -105,6 +106,23 @@ func (p *Program) find(digest uint64) (uint32, bool) {
 		return n, true
 	}
 	return p.added.byDigest.find(p.entries, digest, p.removed)
+}
+
+// Contains reports whether a signature with this short digest is in the program.
+func (p *Program) Contains(digest uint64) bool {
+	_, ok := p.find(digest)
+	return ok
+}
+
+// Digests yields the short digests of all signatures.
+func (p *Program) Digests() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for i := range p.entries {
+			if !p.removed(uint32(i)) && !yield(p.entries[i].short()) {
+				return
+			}
+		}
+	}
 }
 
 // removed reports whether an entry was taken out.
