@@ -115,7 +115,7 @@ func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
 			return nil, 0
 		}
 		set = append(set, anchor{value: l.Text, fold: l.Fold})
-		if l.Text != escapeU && l.Text != escapeSlash { // they are short but rare
+		if l.Text != escapeU && l.Text != escapeSlash && !l.Rare() { // they are short but seldom seen
 			weight += literalWeight(len(l.Text))
 		}
 	}

@@ -24,7 +24,7 @@ type planter struct {
 func (p *planter) plant(bunches []bunch) {
 	t := p.tier
 	p.edges = map[uint64]uint32{}
-	slots := make([]slot, 0, len(bunches)*t.stride)
+	windows := make([]entry, 0, len(bunches)*t.stride)
 	for i := range bunches {
 		b := &bunches[i]
 		n := uint32(len(t.nodes))
@@ -32,28 +32,32 @@ func (p *planter) plant(bunches []bunch) {
 		p.grow(n, b.refs, nil)
 		at := int(p.words[b.word].start + b.offset)
 		for d := range t.stride {
-			slots = append(slots, slot{t.windowAt(p.text, at+d), n + 1, uint32(d)})
+			windows = append(windows, entry{hashWindow(t.windowAt(p.text, at+d)), (n+1)<<2 | uint32(d)})
 		}
 	}
-	p.tables(slots)
+	p.tables(windows)
+}
+
+// entry is a window by its hash, and where it leads to.
+type entry struct {
+	hash uint64
+	to   uint32
 }
 
 // tables fills the open-addressed tables.
-func (p *planter) tables(slots []slot) {
+func (p *planter) tables(windows []entry) {
 	t := p.tier
-	size := power(min(bitsPerWindow*len(slots), maxBitmap), minBitmap)
+	size := power(min(bitsPerWindow*len(windows), maxBitmap), minBitmap)
 	t.bitmap = make([]uint64, size/64)
 	t.shift = uint(64 - log2(size))
-	t.slots = make([]slot, power(2*len(slots), 4))
-	for _, s := range slots {
-		h := hashWindow(s.window)
-		t.bitmap[h>>t.shift>>6] |= 1 << (h >> t.shift & 63)
-		mask := uint64(len(t.slots) - 1)
-		i := h >> 32 & mask
-		for t.slots[i].node != 0 {
-			i = (i + 1) & mask
+	t.slots = make([]slot, power(2*len(windows), 4))
+	for _, w := range windows {
+		t.bitmap[w.hash>>t.shift>>6] |= 1 << (w.hash >> t.shift & 63)
+		i := w.hash >> 32 & uint64(len(t.slots)-1)
+		for t.slots[i].to != 0 {
+			i = (i + 1) & uint64(len(t.slots)-1)
 		}
-		t.slots[i] = s
+		t.slots[i] = slot{tagOf(w.hash), w.to}
 	}
 	if len(p.edges) == 0 {
 		return
@@ -138,10 +142,9 @@ func (p *planter) ref(r site) ref {
 	if int(r.offset) > n-int(r.offset)-run {
 		far = 0
 	}
-	mask := uint32(maskOf(min(n, 4)))
 	return ref{
 		word: r.word, offset: r.offset, at: int32(far) - int32(r.offset),
-		check: (uint32(load8(p.text, int(w.start)+far)) | foldMask32) & mask,
+		check: (uint32(load8(p.text, int(w.start)+far)) | foldMask32) & p.tier.checkMask(),
 	}
 }
 

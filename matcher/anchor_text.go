@@ -32,8 +32,9 @@ type word struct {
 }
 
 const (
-	tiers         = 5
+	tiers         = 6
 	firstDearTier = 2 // from here on a pass over the text takes twice as long, or more
+	wideTier      = 5
 )
 
 // tierShapes are the windows that tiers use, for the longest literals first. The longer the window the rarer its chance hits,
@@ -45,23 +46,32 @@ func tierShapes() [tiers]tier {
 		{window: 3, stride: 2},
 		{window: 2, stride: 2},
 		{window: 2, stride: 1},
+		{window: 2, stride: 1, wide: 1},
 	}
 }
 
-// tierOf returns the number of the tier that literals of n bytes are in.
-func tierOf(n int) int {
+// tierOf returns the number of the tier that a literal is in. Short ones with a byte beyond ASCII are looked for only where there is any.
+func tierOf(text string) int {
 	shapes := tierShapes()
-	for i := range shapes {
-		if n >= shapes[i].run() {
-			return i
+	for i := range shapes[:wideTier] {
+		if len(text) < shapes[i].run() {
+			continue
 		}
+		if i >= firstDearTier && !isASCII(viewBytes(text)) {
+			return wideTier
+		}
+		return i
 	}
-	return len(shapes) - 1
+	return wideTier - 1
 }
+
+// isDear reports whether a pass over the text for such a literal takes long.
+func isDear(text string) bool { t := tierOf(text); return t >= firstDearTier && t != wideTier }
 
 // tier finds the literals of one class of lengths.
 type tier struct {
 	window, stride int
+	wide           uint8 // 1: its literals have bytes beyond ASCII
 	gate           uint8 // the bit that says that a batch needs it; 0 when each batch does
 
 	shift  uint     // the bits of the hash that are dropped for the bitmap
@@ -86,16 +96,19 @@ func (t *tier) hasEdge(h uint64) bool {
 // run is the length of the text that has a window at each of stride neighbouring places, so that one of them is looked at.
 func (t *tier) run() int { return t.window + t.stride - 1 }
 
+// checkMask is of a ref's check what the shortest literal has as well.
+func (t *tier) checkMask() uint32 { return uint32(maskOf(min(t.run(), 4))) }
+
 // mask is of a word of 8 bytes what belongs to the window.
 func (t *tier) mask() uint64 { return maskOf(t.window) }
 
 func maskOf(n int) uint64 { return 1<<(8*n) - 1 }
 
-// slot leads from a window to a node. It is free when node is 0.
+// slot leads from a window to a node. It is free when to is 0. The hash is enough: what it confuses the comparison refuses, and short slots
+// stay in the second-level cache.
 type slot struct {
-	window uint64
-	node   uint32 // its number + 1
-	delta  uint32 // where in the run the window begins
+	tag uint32 // see tagOf
+	to  uint32 // the node's number + 1, and in the lowest two bits where in the run the window begins
 }
 
 // node is a run, or a run and some text at known places around it, with the literals that have all of it.
@@ -144,6 +157,9 @@ func (t *tier) windowAt(text []byte, p int) uint64 { return load8(text, p) & t.m
 
 func hashWindow(w uint64) uint64 { return w * mulHash }
 
+// tagOf is what a slot keeps of a hash. The lower half of a product says nothing of the window's last bytes, so it is not that alone.
+func tagOf(hash uint64) uint32 { return uint32(hash ^ hash>>32) }
+
 // hashMark mixes the mark's number into what stands there.
 func hashMark(number uint32, bytes uint64) uint64 {
 	h := (bytes ^ uint64(number+1)*0xD6E8FEB86659FD93) * mulHash
@@ -184,7 +200,7 @@ func (x *textIndexer) add(a *anchor, cond uint32, gated bool) int {
 		x.literals = append(x.literals, indexed{indexedText: w})
 	}
 	x.literals[n].conds = append(x.literals[n].conds, cond)
-	t := tierOf(len(a.value))
+	t := tierOf(a.value)
 	x.always[t] = x.always[t] || !gated
 	return t
 }
@@ -203,7 +219,7 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 		out.conds = append(out.conds, l.conds...)
 		w.end, w.conds.end = uint32(len(out.blob)), uint32(len(out.conds))
 		out.words = append(out.words, w)
-		i := tierOf(len(l.text))
+		i := tierOf(l.text)
 		byTier[i] = append(byTier[i], uint32(n))
 	}
 	padded := append(out.blob, make([]byte, 8)...)

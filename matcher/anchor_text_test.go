@@ -81,3 +81,17 @@ func TestManyLiteralsThatShareTheirWordsAreFoundExactly(t *testing.T) {
 		}
 	}
 }
+
+func TestLiteralsBeyondASCIIAreFoundWhereverTheyLie(t *testing.T) {
+	p := mustCompile(t, one("a", logText(" é")), one("b", signatures.Condition{Log: &signatures.LogCondition{Regex: `(?i)disk sick`}}))
+	text := bytes.Repeat([]byte("plain "), 3000)
+	var s matcher.Scratch
+	require.Empty(t, p.Scan(batch(t, line(string(text))), &s))
+	for at := 16<<10 - 40; at < 16<<10+40; at++ { // the index looks at blocks of 16 KiB
+		for _, word := range []string{" é", "Di\u017fk SIC\u212a", "DISK sick"} {
+			with := bytes.Clone(text)
+			copy(with[at:], word)
+			require.Len(t, p.Scan(batch(t, line(string(with))), &s), 1, "%s at %d", word, at)
+		}
+	}
+}

@@ -95,7 +95,7 @@ func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 	for i := range set {
 		a := &set[i]
 		words = words || a.key == ""
-		if a.key == "" && tierOf(len(a.value)) >= firstDearTier {
+		if a.key == "" && isDear(a.value) {
 			short = append(short, literalPattern(a.value, a.fold))
 		}
 	}
@@ -121,8 +121,8 @@ func (b *builder) anchor(c *condition, set []anchor, n uint32) {
 		switch {
 		case a.key != "":
 			b.fields.add(a, n)
-		case inPatterns && tierOf(len(a.value)) >= firstDearTier:
-		case len(gates) == 0 && tierOf(len(a.value)) >= firstDearTier:
+		case inPatterns && isDear(a.value):
+		case len(gates) == 0 && isDear(a.value):
 			b.short = append(b.short, shortAnchor{*a, pattern{cond: n, kinds: uint32(c.met.kinds())}})
 		default:
 			b.gate(gates, firstGate+uint32(b.texts.add(a, n, len(gates) > 0)))

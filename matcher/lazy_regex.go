@@ -309,12 +309,16 @@ func (r *lazyRegex) slow(text []byte) bool {
 	return r.whole.Match(text)
 }
 
+// isASCII reports whether all bytes are below 0x80.
 func isASCII(text []byte) bool {
-	for len(text) >= 8 {
-		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
+	for len(text) >= 64 {
+		b := text[:64]
+		x := binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) | binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:]) |
+			binary.LittleEndian.Uint64(b[32:]) | binary.LittleEndian.Uint64(b[40:]) | binary.LittleEndian.Uint64(b[48:]) | binary.LittleEndian.Uint64(b[56:])
+		if x&highBits != 0 {
 			return false
 		}
-		text = text[8:]
+		text = text[64:]
 	}
 	for _, c := range text {
 		if c >= utf8.RuneSelf {

@@ -8,6 +8,9 @@ import (
 // blockSize is how much text all tiers go over before the next: it stays in the first-level cache for all of them.
 const blockSize = 16 << 10
 
+// near is longer than any literal of the wide tier: what makes it wide may lie outside of the block in which it is found.
+const near = 16
+
 // textScan is the part of a scratch that a textIndex needs.
 type textScan struct {
 	positions []uint32
@@ -35,7 +38,7 @@ func (x *textIndex) find(text []byte, ends []uint32, s *Scratch) {
 	for from := 0; from < len(text); from += blockSize {
 		for i := range x.tiers {
 			t := &x.tiers[i]
-			if t.gate != 0 && s.gates&t.gate == 0 {
+			if t.gate != 0 && s.gates&t.gate == 0 || t.wide != 0 && isASCII(text[max(0, from-near):min(from+blockSize+near, len(text))]) {
 				continue
 			}
 			to := min(from+blockSize, len(text)-t.window+1)
@@ -59,10 +62,10 @@ func (t *tier) follow(text []byte, s *textScan) {
 	mask, slots := uint64(len(t.slots)-1), t.slots
 	windowMask := t.mask()
 	for _, p := range s.positions {
-		w := load8(text, int(p)) & windowMask
-		for i := hashWindow(w) >> 32 & mask; slots[i].node != 0; i = (i + 1) & mask {
-			if slots[i].window == w {
-				s.visits = append(s.visits, visit{slots[i].node - 1, int32(p) - int32(slots[i].delta)})
+		h := hashWindow(load8(text, int(p)) & windowMask)
+		for i := h >> 32 & mask; slots[i].to != 0; i = (i + 1) & mask {
+			if slots[i].tag == tagOf(h) {
+				s.visits = append(s.visits, visit{slots[i].to>>2 - 1, int32(p) - int32(slots[i].to&3)})
 			}
 		}
 	}
@@ -94,7 +97,7 @@ func (t *tier) follow(text []byte, s *textScan) {
 
 // compare compares the literals of the visited nodes with the text.
 func (x *textIndex) compare(t *tier, text []byte, ends []uint32, s *Scratch) {
-	mask := uint32(maskOf(min(t.run(), 4)))
+	mask := t.checkMask()
 	for _, v := range s.text.visits {
 		n := &t.nodes[v.node]
 		for i := n.refs; i < n.refsEnd; i++ {
