@@ -58,7 +58,9 @@ func changePath(n uint64) string {
 	return fmt.Sprintf("status.conditions[%s%d].status", conditions[n%uint64(len(conditions))], n/uint64(len(conditions)))
 }
 
-func metricName(n uint64) string { return fmt.Sprintf("app_%s_%d_ratio", things[n%uint64(len(things))], n) }
+func metricName(n uint64) string {
+	return fmt.Sprintf("app_%s_%d_ratio", things[n%uint64(len(things))], n)
+}
 
 // condition is what the fields ask for, in the language of signatures.
 func (f *fields) condition(text string) signatures.Condition {

@@ -62,6 +62,8 @@ const (
 	LoadTime    = "load"         // seconds until a stored one is
 	UpdateTime  = "update"       // seconds until one more signature is in
 	Memory      = "memory"       // MB resident, or on the heap
+	Allocations = "allocations"  // a record
+	Cores       = "cores"        // how many times as fast as on one core
 	LatencyP50  = "latency-p50"  // seconds
 	LatencyP99  = "latency-p99"  // seconds
 	LatencyP999 = "latency-p999" // seconds

@@ -48,7 +48,6 @@ type SignatureSet struct {
 type Expect struct {
 	Digest  string   `yaml:"digest" doc:"Of the records and signatures. Another one means that the generator changed, and that no result from before can be compared."`
 	Records int      `yaml:"records" doc:"How many records there are."`
-	Bytes   int      `yaml:"bytes" doc:"How many bytes of text they have."`
 	Of      []Counts `yaml:"of" doc:"What is found with each number of signatures."`
 }
 

@@ -42,7 +42,7 @@ func TestEveryWorkloadHasItsExpectedResults(t *testing.T) {
 			require.NoError(t, err)
 			twin, err := newTwin(c.Patterns)
 			require.NoError(t, err)
-			got := Expect{Digest: c.Digest, Records: c.Records, Bytes: c.Bytes, Of: twin.expect(c, w.Signatures.Counts)}
+			got := Expect{Digest: c.Digest, Records: c.Records, Of: twin.expect(c, w.Signatures.Counts)}
 			if !*update {
 				require.Equal(t, *w.Expect, got)
 				return
@@ -50,7 +50,7 @@ func TestEveryWorkloadHasItsExpectedResults(t *testing.T) {
 			file := filepath.Join("workloads", w.Name+".yaml")
 			src, err := os.ReadFile(file)
 			require.NoError(t, err)
-			block := fmt.Sprintf("expect:\n  digest: %q\n  records: %d\n  bytes: %d\n  of:\n", got.Digest, got.Records, got.Bytes)
+			block := fmt.Sprintf("expect:\n  digest: %q\n  records: %d\n  of:\n", got.Digest, got.Records)
 			for _, x := range got.Of {
 				block += fmt.Sprintf("    - {signatures: %d, hits: %d, warnings: %d}\n", x.Signatures, x.Hits, x.Warnings)
 			}
