@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,6 +120,18 @@ func (r *Result) WriteJSON(to io.Writer) error {
 	e := json.NewEncoder(to)
 	e.SetIndent("", " ")
 	if err := e.Encode(r); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// Save writes the result into a file for ReadResult.
+func (r *Result) Save(file string) error {
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	return nil
