@@ -13,15 +13,15 @@ import (
 
 // Difference is how one metric of one row changed from one result to another.
 type Difference struct {
-	Row      string  `json:"row"` // the work and the candidate
-	Metric   string  `json:"metric"`
-	Unit     string  `json:"unit"`
-	Old      float64 `json:"old"` // the medians
-	New      float64 `json:"new"`
-	Change   float64 `json:"change"` // as a part of the old one: 0.1 is 10 % more
-	P        float64 `json:"p"`      // how likely rounds that lie so far apart are when nothing changed
-	Verdict  Verdict `json:"verdict"`
-	Warning  string  `json:"warning,omitempty"`
+	Row     string  `json:"row"` // the work and the candidate
+	Metric  string  `json:"metric"`
+	Unit    string  `json:"unit"`
+	Old     float64 `json:"old"` // the medians
+	New     float64 `json:"new"`
+	Change  float64 `json:"change"` // as a part of the old one: 0.1 is 10 % more
+	P       float64 `json:"p"`      // how likely rounds that lie so far apart are when nothing changed
+	Verdict Verdict `json:"verdict"`
+	Warning string  `json:"warning,omitempty"`
 }
 
 // Verdict says whether a change is one.

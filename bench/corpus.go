@@ -135,7 +135,7 @@ func (x *writer) next(node int) record.Record {
 // line makes the text of a log record.
 func (x *writer) line() {
 	shape := x.pod.shape
-	carrier := func() template { return shape.carriers[x.IntN(len(shape.carriers))] }
+	carrier := func() lineTemplate { return shape.carriers[x.IntN(len(shape.carriers))] }
 	switch p, chance := (*Pattern)(nil), x.Float64()*100; {
 	case chance < x.w.MatchPercent:
 		if p = x.planted(record.Log); p == nil {
