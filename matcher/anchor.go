@@ -142,7 +142,7 @@ func literalWeight(n int) float64 {
 // fieldAnchors gives the literal that a line with the field must contain: the field's value, or its name. In JSON a plain
 // character may be written as \u0061 as well, so a line with such an escape is looked at too.
 func (e *expr) fieldAnchors() (set []anchor, weight float64) {
-	if e.above == nil && e.below == nil && e.match != nil && e.match.matches("", false) {
+	if e.above == nil && e.below == nil && e.match != nil && e.match.acceptsNothing() {
 		return nil, 0 // a line without the field may match
 	}
 	var name string // a part of the name, which may also be one key with dots in it

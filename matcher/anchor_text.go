@@ -41,12 +41,12 @@ const (
 // and the longer the stride the faster the scan.
 func tierShapes() [tiers]tier {
 	return [...]tier{
-		{window: 8, stride: 4},
-		{window: 4, stride: 4},
-		{window: 3, stride: 2},
-		{window: 2, stride: 2},
-		{window: 2, stride: 1},
-		{window: 2, stride: 1, wide: 1},
+		{shape: 0, window: 8, stride: 4},
+		{shape: 1, window: 4, stride: 4},
+		{shape: 2, window: 3, stride: 2},
+		{shape: 3, window: 2, stride: 2},
+		{shape: 4, window: 2, stride: 1},
+		{shape: wideTier, window: 2, stride: 1, wide: 1},
 	}
 }
 
@@ -70,6 +70,7 @@ func isDear(text string) bool { t := tierOf(text); return t >= firstDearTier && 
 
 // tier finds the literals of one class of lengths.
 type tier struct {
+	shape          uint8 // its number in tierShapes
 	window, stride int
 	wide           uint8 // 1: its literals have bytes beyond ASCII
 	gate           uint8 // the bit that says that a batch needs it; 0 when each batch does

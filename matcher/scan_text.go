@@ -87,7 +87,9 @@ func (t *tier) follow(text []byte, s *textScan) {
 			}
 			for k := h & mask; t.edges[k].node != 0; k = (k + 1) & mask {
 				if t.edges[k].hash == h {
-					s.visits = append(s.visits, visit{t.edges[k].node - 1, v.run})
+					if child := t.edges[k].node - 1; t.nodes[child].marks > m { // it always is, or a forged index could lead in a circle
+						s.visits = append(s.visits, visit{child, v.run})
+					}
 					break
 				}
 			}
