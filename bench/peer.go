@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 )
@@ -121,4 +122,43 @@ func (p *Pattern) expression() string {
 		return "(?i)" + regexp.QuoteMeta(p.Text)
 	}
 	return regexp.QuoteMeta(p.Text)
+}
+
+// Peer says whether something can run beside the engine here.
+type Peer struct {
+	Name string `json:"name"`
+	Here bool   `json:"here"`
+	Why  string `json:"why,omitempty"` // it is not
+}
+
+// Peers looks for all of them, by preparing a little work for each.
+func Peers(ctx context.Context) ([]Peer, error) {
+	dir, err := os.MkdirTemp("", "forewarn-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the peers' work: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what is left in a directory for temporary files harms nobody
+	w := &Workload{Name: "peers", SizeMB: 1, Keys: 16, Signatures: SignatureSet{Set: "mixed", Counts: []int{20}}}
+	w.fillDefaults()
+	c, err := w.Corpus()
+	if err != nil {
+		return nil, err
+	}
+	j, err := newJob(c, 20, dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []Peer
+	for _, p := range peers() {
+		_, _, err := p.prepare(ctx, j)
+		switch {
+		case errors.Is(err, errAbsent):
+			out = append(out, Peer{Name: p.name, Why: strings.TrimSuffix(err.Error(), ": "+errAbsent.Error())})
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		default:
+			out = append(out, Peer{Name: p.name, Here: true})
+		}
+	}
+	return out, nil
 }

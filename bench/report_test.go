@@ -44,7 +44,7 @@ func TestPageHoldsTheDataAndNeedsNothingElse(t *testing.T) {
 	text := b.String()
 	for _, want := range []string{
 		"A &amp; B &lt;processor&gt;", "v1 &lt;b&gt;", "mixed: speed by number of signatures", "pipeline: latency distribution",
-		"tune: throughput against latency", "hyperscan", "2600 MB/CPU-s", "1/2.48", "recommended", "99.9 %", "prefers-color-scheme: dark",
+		"tune: throughput against latency", "hyperscan", "2600 MB/CPU-s", "4.00 times", "recommended", "99.9 %", "prefers-color-scheme: dark",
 		`name="viewport"`, "forewarn: 1000 signatures, 2600 MB/CPU-s",
 	} {
 		require.Contains(t, text, want)
@@ -71,7 +71,7 @@ func TestTableTellsMediansSpansAndPeers(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, full().WriteText(&b))
 	require.Regexp(t, `forewarn +1000 +2600 MB/CPU-s +2500\.\.2700 +42`, b.String())
-	require.Regexp(t, `hyperscan +1000 +650 MB/CPU-s +600\.\.700 +1/4\.00 +42`, b.String())
+	require.Regexp(t, `hyperscan +1000 +650 MB/CPU-s +600\.\.700 +4\.00 times +42`, b.String())
 	require.Contains(t, b.String(), "A & B <processor>, 2 cores, 4 GB")
 }
 

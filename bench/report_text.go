@@ -69,7 +69,7 @@ func (r *Result) tables() []table {
 		for _, m := range metrics {
 			t.head = append(t.head, m, "least..most")
 		}
-		t.head = append(t.head, "times", "found", "note")
+		t.head = append(t.head, engineName+" is", "found", "note")
 		for _, row := range rows {
 			t.rows = append(t.rows, r.cells(row, signatures, settings, metrics))
 		}
@@ -106,7 +106,7 @@ func (r *Result) cells(row *Row, signatures bool, settings, metrics []string) []
 	return append(cells, r.times(row), found, row.Note)
 }
 
-// times says how many times as fast as a peer the engine is, on the peer's row.
+// times says how many times as fast as a peer the engine is, on the peer's row: "351 times".
 func (r *Result) times(row *Row) string {
 	if row.Candidate == engineName {
 		return ""
@@ -120,7 +120,7 @@ func (r *Result) times(row *Row) string {
 		if x == nil || y == nil || y.Median() == 0 {
 			return ""
 		}
-		return "1/" + number(x.Median()/y.Median())
+		return number(x.Median()/y.Median()) + " times"
 	}
 	return ""
 }

@@ -63,6 +63,9 @@ const (
 	LoadTime    = "load"         // seconds until a stored one is
 	UpdateTime  = "update"       // seconds until one more signature is in
 	Memory      = "memory"       // MB resident, or on the heap
+	StoredSize  = "stored"       // MB on disk
+	HitTime     = "hit"          // nanoseconds a hit
+	StartTime   = "start"        // seconds until the process is ready
 	Allocations = "allocations"  // a record
 	Cores       = "cores"        // how many times as fast as on one core
 	LatencyP50  = "latency-p50"  // seconds
