@@ -267,11 +267,19 @@ func (m *Matcher) pace(ctx context.Context, partitions int) (*pace, error) {
 	return together, nil
 }
 
-func scanName(partition int) string { return fmt.Sprintf("scan-%d", partition) }
+// The names of the consumers of RECORDS and HITS begin so; the partition follows.
+const (
+	scanNames  = "scan-"
+	trackNames = "track-"
+)
+
+func scanName(partition int) string { return scanNames + strconv.Itoa(partition) }
+
+func trackName(partition int) string { return trackNames + strconv.Itoa(partition) }
 
 // scan scans one partition of RECORDS.
 func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together *pace) error {
-	out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
+	out, err := m.c.Stream.Publisher(stream.PublisherConfig{Stream: stream.Hits, Readers: trackNames})
 	if err != nil {
 		return err
 	}
@@ -294,7 +302,7 @@ func (m *Matcher) own(ctx, drain context.Context, o *owner) error {
 		at, err := o.sameStream(ctx, o.position)
 		o.position = at
 		return stream.ConsumerConfig{
-			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: fmt.Sprintf("track-%d", o.partition),
+			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: trackName(o.partition),
 			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 2 * m.c.CommitMessages, Prefetch: 64,
 			After: at, Everything: true, // a state that is empty is built from all that HITS keeps
 		}, err

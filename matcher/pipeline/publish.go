@@ -26,7 +26,7 @@ type Publisher struct {
 
 // NewPublisher makes a publisher. It is closed before the stream.
 func NewPublisher(s *stream.Stream, r prometheus.Registerer) (*Publisher, error) {
-	out, err := s.Publisher(stream.PublisherConfig{})
+	out, err := s.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames})
 	if err != nil {
 		return nil, err
 	}
