@@ -37,7 +37,7 @@ type gate struct {
 
 const (
 	gateEvery = time.Second           // between two looks while anything is sent
-	gateAgain = 20 * time.Millisecond // while somebody waits
+	gateAgain = 25 * time.Millisecond // while somebody waits
 	// gatePatience is how long the server may fail to say how full it is before some is let through, so that a client that may publish but
 	// not ask is slowed down and not stopped.
 	gatePatience = 30 * time.Second
@@ -169,7 +169,7 @@ func (g *gate) learn(room, most int64, err error) (again bool) {
 	return g.looking
 }
 
-// ask returns how many more bytes of what is unread the stream may hold, and how many bytes it may hold at all.
+// ask returns how many more bytes the stream may take before it removes what is unread, and how many it may hold at all.
 func (g *gate) ask(ctx context.Context) (left, most int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -188,22 +188,51 @@ func (g *gate) ask(ctx context.Context) (left, most int64, err error) {
 			readers = append(readers, c)
 		}
 	}
-	return room(&info.State, most, readers), most, list.Err()
+	if list.Err() != nil {
+		return 0, 0, list.Err()
+	}
+	from := oldestUnread(&info.State, readers, nil)
+	if left = room(&info.State, most, from); left > most/4 {
+		return left, most, nil
+	}
+	// A reader that had nothing for long, and has something since a moment, seems to be far behind. So the server is asked where its next message
+	// is; that is a message to carry, and so not done while there is room.
+	from = oldestUnread(&info.State, readers, func(c *jetstream.ConsumerInfo, after uint64) uint64 {
+		m, err := st.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(c.Config.FilterSubject))
+		if err != nil {
+			return after + 1
+		}
+		return m.Sequence
+	})
+	return room(&info.State, most, from), most, nil
 }
 
-// room is what is left of three quarters of the stream when unread messages are as large as the others. The last quarter is for what
-// others send between two looks. Without any reader everything is unread: a matcher that starts later begins at the beginning.
-func room(state *jetstream.StreamState, most int64, readers []*jetstream.ConsumerInfo) int64 {
-	unread := state.Msgs
-	if len(readers) > 0 {
-		unread = 0
-		for _, c := range readers {
-			unread += c.NumPending + uint64(c.NumAckPending)
+// oldestUnread returns the sequence of the first message that some reader has not acknowledged, as far as it can be told without next, or exactly
+// with it; one after the last when there is none. Without any reader everything is unread: a matcher that starts later begins at the beginning.
+func oldestUnread(state *jetstream.StreamState, readers []*jetstream.ConsumerInfo, next func(c *jetstream.ConsumerInfo, after uint64) uint64) uint64 {
+	if len(readers) == 0 {
+		return state.FirstSeq
+	}
+	oldest := state.LastSeq + 1
+	for _, c := range readers {
+		if c.NumPending == 0 && c.NumAckPending == 0 {
+			continue
 		}
-		unread = min(unread, state.Msgs)
+		at := max(c.AckFloor.Stream+1, state.FirstSeq)
+		if next != nil && at < oldest {
+			at = next(c, at-1)
+		}
+		oldest = min(oldest, at)
 	}
-	if unread == 0 {
-		return most / 4 * 3
+	return oldest
+}
+
+// room is what is left of three quarters of the stream, which removes its oldest messages when it is full: all that came since the first
+// unread message counts, whoever it is for. Messages are taken to be of one size. The last quarter is for what others send between two looks.
+func room(state *jetstream.StreamState, most int64, unread uint64) int64 {
+	room := most / 4 * 3
+	if state.Msgs == 0 || unread > state.LastSeq {
+		return room
 	}
-	return most/4*3 - int64(float64(state.Bytes)/float64(state.Msgs)*float64(unread))
+	return room - int64(float64(state.Bytes)/float64(state.Msgs)*float64(state.LastSeq+1-unread))
 }

@@ -90,24 +90,48 @@ func TestPublishersOfOneStreamShareTheRoomAndCloseWakesWhoWaits(t *testing.T) {
 	require.Error(t, <-done)
 }
 
-func TestRoomIsWhatReadersLeaveOfThreeQuarters(t *testing.T) {
-	reader := func(pending uint64, unacked int) *jetstream.ConsumerInfo {
-		return &jetstream.ConsumerInfo{NumPending: pending, NumAckPending: unacked}
+func TestRoomIsWhatTheSlowestReaderLeavesOfThreeQuarters(t *testing.T) {
+	reader := func(acked, pending uint64, unacked int) *jetstream.ConsumerInfo {
+		return &jetstream.ConsumerInfo{AckFloor: jetstream.SequenceInfo{Stream: acked}, NumPending: pending, NumAckPending: unacked}
 	}
-	full := jetstream.StreamState{Msgs: 100, Bytes: 1000}
+	full := jetstream.StreamState{Msgs: 100, Bytes: 1000, FirstSeq: 1001, LastSeq: 1100}
 	for name, tc := range map[string]struct {
 		state   jetstream.StreamState
 		readers []*jetstream.ConsumerInfo
 		want    int64
 	}{
-		"an empty stream":                 {want: 900},
-		"nobody reads":                    {state: full, want: -100},
-		"all is read":                     {state: full, readers: []*jetstream.ConsumerInfo{reader(0, 0), reader(0, 0)}, want: 900},
-		"partitions add up":               {state: full, readers: []*jetstream.ConsumerInfo{reader(20, 5), reader(10, 0)}, want: 550},
-		"more unread than the stream has": {state: full, readers: []*jetstream.ConsumerInfo{reader(500, 0)}, want: -100},
+		"an empty stream":                     {want: 900},
+		"nobody reads":                        {state: full, want: -100},
+		"all is read":                         {state: full, readers: []*jetstream.ConsumerInfo{reader(1100, 0, 0), reader(7, 0, 0)}, want: 900},
+		"one is far behind, with one message": {state: full, readers: []*jetstream.ConsumerInfo{reader(1090, 3, 0), reader(1010, 0, 1)}, want: 0},
+		"one has read nothing that is left":   {state: full, readers: []*jetstream.ConsumerInfo{reader(3, 2, 0)}, want: -100},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, room(&tc.state, 1200, tc.readers)) })
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, room(&tc.state, 1200, oldestUnread(&tc.state, tc.readers, nil)))
+		})
 	}
+	exact := oldestUnread(&full, []*jetstream.ConsumerInfo{reader(1090, 3, 0), reader(3, 1, 0)}, func(_ *jetstream.ConsumerInfo, after uint64) uint64 {
+		return max(after+1, 1095)
+	})
+	require.Equal(t, uint64(1095), exact, "what lies between is of others")
+}
+
+func TestAReaderOfFewMessagesHoldsNobodyBack(t *testing.T) {
+	s := open(t, Options{Records: Retention{MaxBytes: mebibyte}})
+	busy := consume(t, s, owner)
+	quiet := consume(t, s, func(c *ConsumerConfig) { owner(c); c.Durable, c.Subject = "scan-1", RecordsSubject(1) })
+	p := publisher(t, s, PublisherConfig{Stream: Records, Readers: "scan-"})
+	for i := range 300 {
+		if i%150 == 149 { // the quiet one has a message, and has not come to it
+			require.NoError(t, p.PublishRecords(t.Context(), 1, "", []byte("x")))
+		}
+		require.NoError(t, p.PublishRecords(t.Context(), 0, "", make([]byte, 32<<10)))
+		require.NoError(t, busy.AckThrough(nextOf(t, busy).Seq))
+		if i%150 == 149 {
+			require.NoError(t, quiet.AckThrough(nextOf(t, quiet).Seq))
+		}
+	}
+	require.NoError(t, p.Stats().Trouble)
 }
 
 func TestGateLetsSomeThroughWhenTheServerNeverSays(t *testing.T) {
