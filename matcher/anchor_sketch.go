@@ -56,7 +56,7 @@ func gram(b []byte) uint32 {
 // weight is how large a part of all places in a text lead to a run by its windows, and a little, so that rare runs are told apart by
 // how many literals they serve.
 func (s *sketch) weight(run []byte, t *tier) float32 {
-	const least = 1e-6
+	const least = 3e-6
 	sum := least
 	for d := range t.stride {
 		sum += s.frequency(run[d:d+t.window], t)

@@ -152,9 +152,9 @@ const (
 	foldMask   = 0x2020202020202020
 	foldMask32 = 0x20202020
 	mulHash    = 0x9E3779B97F4A7C15
-	// bitsPerWindow, and up to twice as many, keep chance hits of the bitmap near 1 %: each costs a mispredicted branch and a cold look-up. A
+	// bitsPerWindow, and up to twice as many, keep chance hits of the bitmap below 1 %: each costs a mispredicted branch and a cold look-up. A
 	// bitmap of twice the size has half as many, and loses more by leaving the cache.
-	bitsPerWindow = 64
+	bitsPerWindow = 96
 	maxBitmap     = 1 << 23 // bits: 1 MiB, what a second-level cache holds
 	minBitmap     = 1 << 18 // 32 KiB, what a first-level cache holds
 )
