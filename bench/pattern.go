@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -28,16 +29,26 @@ type Pattern struct {
 	// Example matches. Whole says that it is to be a line of its own, because the pattern asks for the line's beginning.
 	Example string
 	Whole   bool
+
+	fields *fields // of the set kinds: what else a record must have; nil for texts of log lines
 }
 
-// Condition is the pattern in the language of signatures. Only in texts of component, if that is not "".
-func (p *Pattern) Condition(component string) signatures.Condition {
+// kind is that of the records that can match.
+func (p *Pattern) kind() record.Kind {
+	if p.fields == nil {
+		return record.Log
+	}
+	return p.fields.kind
+}
+
+// Condition is the pattern in the language of signatures.
+func (p *Pattern) Condition() signatures.Condition {
+	if p.fields != nil {
+		return p.fields.condition(p.Text)
+	}
 	c := signatures.LogCondition{Regex: p.Text}
 	if !p.Regex {
 		c = signatures.LogCondition{Contains: signatures.Text{Any: []string{p.Text}, IgnoreCase: p.Fold}}
-	}
-	if component != "" {
-		c.Component.Equals = []string{component}
 	}
 	return signatures.Condition{Log: &c}
 }
@@ -50,12 +61,18 @@ type set struct {
 }
 
 // sets are the kinds of sets that a workload can name.
-func sets() map[string]set {
+func sets() (map[string]set, error) {
+	rules, err := parsePatterns("sets/cre.txt", creFile)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]set{
 		"mixed":    {"70 % literals of 12 to 60 bytes, 25 % expressions with a literal, 5 % without", 20 * len(bareFrames) * bareSizes, mixed},
 		"anchored": {"literals and expressions, each with a literal of at least 11 bytes in every match", 400_000, anchored},
+		"cre":      {"as real-world rules are: three quarters literals, some of them short, a quarter expressions", len(rules), func(i int) Pattern { return rules[i] }},
 		"hard":     {"literals and expressions made of the words that fill the log", 200_000, hard},
-	}
+		kindsSet:   {"reasons, paths and metrics of events, changes and samples", 6000, kinds},
+	}, nil
 }
 
 // newRand is a generator of its own for item i of what a name stands for.
@@ -137,7 +154,7 @@ func withLiteral(i int, r *rand.Rand) Pattern {
 	case 5:
 		return one(`\b`+q(s)+` \(attempt \d+ of \d+\)`, s+" (attempt 4 of 5)")
 	case 6:
-		return one(`(error|warning|fatal): .*`+q(s)+`$`, "fatal: request 7, "+s)
+		return Pattern{Text: `(error|warning|fatal): .*` + q(s) + `$`, Regex: true, Needs: []string{s}, Example: "fatal: request 7, " + s, Whole: true}
 	case 7:
 		return Pattern{Text: `^E\d{4} [0-9:.]+ .*` + q(s), Regex: true, Needs: []string{s}, Example: "E0314 09:26:53.589793 2214 sync.go:77] " + s, Whole: true}
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +63,11 @@ const (
 	LoadTime    = "load"         // seconds until a stored one is
 	UpdateTime  = "update"       // seconds until one more signature is in
 	Memory      = "memory"       // MB resident, or on the heap
+	StoredSize  = "stored"       // MB on disk
+	HitTime     = "hit"          // nanoseconds a hit
+	StartTime   = "start"        // seconds until the process is ready
+	Allocations = "allocations"  // a record
+	Cores       = "cores"        // how many times as fast as on one core
 	LatencyP50  = "latency-p50"  // seconds
 	LatencyP99  = "latency-p99"  // seconds
 	LatencyP999 = "latency-p999" // seconds
@@ -117,6 +123,18 @@ func (r *Result) WriteJSON(to io.Writer) error {
 	e := json.NewEncoder(to)
 	e.SetIndent("", " ")
 	if err := e.Encode(r); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// Save writes the result into a file for ReadResult.
+func (r *Result) Save(file string) error {
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	return nil

@@ -28,12 +28,12 @@ var shapeFiles embed.FS
 type Shape struct {
 	Name      string
 	Component string // service.name of its records
-	ordinary  []template
-	carriers  []template
+	ordinary  []lineTemplate
+	carriers  []lineTemplate
 }
 
-// template is a line as literal texts and the places between them.
-type template []segment
+// lineTemplate is a line as literal texts and the places between them.
+type lineTemplate []segment
 
 type segment struct {
 	text string
@@ -88,7 +88,7 @@ func ParseShape(name, text string) (*Shape, error) {
 	return s, nil
 }
 
-func parseTemplate(line string) (t template, carrier bool, err error) {
+func parseTemplate(line string) (t lineTemplate, carrier bool, err error) {
 	for line != "" {
 		open := strings.IndexByte(line, '{')
 		end := -1
@@ -115,7 +115,7 @@ func parseTemplate(line string) (t template, carrier bool, err error) {
 	return t.literal(line), carrier, nil
 }
 
-func (t template) literal(s string) template {
+func (t lineTemplate) literal(s string) lineTemplate {
 	if s == "" {
 		return t
 	}
@@ -162,7 +162,7 @@ const (
 )
 
 // append appends the line of a template; msg is what stands at {msg}.
-func (f *filler) append(b []byte, t template, msg string) []byte {
+func (f *filler) append(b []byte, t lineTemplate, msg string) []byte {
 	for i := range t {
 		g := &t[i]
 		switch g.fill {

@@ -18,6 +18,7 @@ type twin struct {
 	short    []int32            // patterns with a text that is shorter than a window
 	frames   map[string][]int32 // patterns by frame
 	frame    map[string]*regexp.Regexp
+	byAttr   map[record.Attr][]int32 // patterns with fields by the first of them
 }
 
 // window is how many bytes of what patterns need are looked up.
@@ -26,7 +27,7 @@ const window = 11
 func newTwin(patterns []Pattern) (*twin, error) {
 	t := &twin{
 		patterns: patterns, regexes: make([]*regexp.Regexp, len(patterns)), windows: map[string][]int32{},
-		frames: map[string][]int32{}, frame: map[string]*regexp.Regexp{},
+		frames: map[string][]int32{}, frame: map[string]*regexp.Regexp{}, byAttr: map[record.Attr][]int32{},
 	}
 	often := map[string]int{}
 	for i := range patterns {
@@ -38,6 +39,10 @@ func newTwin(patterns []Pattern) (*twin, error) {
 	}
 	for i := range patterns {
 		p := &patterns[i]
+		if p.fields != nil {
+			t.byAttr[p.fields.attrs[0]] = append(t.byAttr[p.fields.attrs[0]], int32(i))
+			continue
+		}
 		var err error
 		if p.Regex {
 			if t.regexes[i], err = regexp.Compile(p.Text); err != nil {
@@ -74,56 +79,108 @@ func (t *twin) need(i int32, need string, often map[string]int) {
 	t.windows[best] = append(t.windows[best], i)
 }
 
-// matches reports whether pattern i matches the line.
-func (t *twin) matches(i int32, line string) bool {
+// matches reports whether pattern i matches a text. Patterns with fields ask for more: see fields.met.
+func (t *twin) matches(i int32, text string) bool {
 	p := &t.patterns[i]
 	switch {
 	case p.Regex:
-		return t.regexes[i].MatchString(line)
+		return t.regexes[i].MatchString(text)
 	case p.Fold:
-		return strings.Contains(strings.ToLower(line), strings.ToLower(p.Text))
+		return strings.Contains(strings.ToLower(text), strings.ToLower(p.Text))
 	}
-	return strings.Contains(line, p.Text)
+	return strings.Contains(text, p.Text)
 }
 
-// line calls found for every pattern that matches the line, once each.
-func (t *twin) line(line string, seen map[int32]bool, found func(pattern int32)) {
-	clear(seen)
-	look := func(list []int32) {
-		for _, i := range list {
-			if !seen[i] {
-				seen[i] = true
-				if t.matches(i, line) {
-					found(i)
+// finder is one goroutine's use of a twin.
+type finder struct {
+	*twin
+	seen  map[int32]bool
+	found []int32
+}
+
+// line returns the patterns that match the text of a log record, once each. They are valid until the next call.
+func (f *finder) line(text string) []int32 {
+	clear(f.seen)
+	f.found = f.found[:0]
+	lower := strings.ToLower(text)
+	for at := 0; at+window <= len(lower); at++ {
+		f.look(f.windows[lower[at:at+window]], text)
+	}
+	for _, i := range f.short {
+		if slices.ContainsFunc(f.patterns[i].Needs, func(need string) bool { return strings.Contains(lower, strings.ToLower(need)) }) {
+			f.look([]int32{i}, text)
+		}
+	}
+	for frame, list := range f.frames {
+		if f.frame[frame].MatchString(text) {
+			f.look(list, text)
+		}
+	}
+	return f.found
+}
+
+func (f *finder) look(list []int32, text string) {
+	for _, i := range list {
+		if !f.seen[i] {
+			f.seen[i] = true
+			if f.matches(i, text) {
+				f.found = append(f.found, i)
+			}
+		}
+	}
+}
+
+// record returns the patterns that a record is a hit of, once each. They are valid until the next call.
+func (f *finder) record(r *record.Record) (hits []int32) {
+	if r.Kind == record.Log {
+		return f.line(string(r.Text))
+	}
+	f.found = f.found[:0]
+	for _, a := range r.Attrs {
+		for _, i := range f.byAttr[a] {
+			if p := &f.patterns[i]; p.fields.met(p.Text, r) {
+				f.found = append(f.found, i)
+			}
+		}
+	}
+	return f.found
+}
+
+// on reports whether a record that is a hit of the pattern also meets it.
+func (p *Pattern) on(r *record.Record) bool {
+	return p.fields == nil || r.Kind != record.Sample || r.Value > p.fields.above
+}
+
+// expect counts what the first n patterns find, for each n.
+func (t *twin) expect(c *Corpus, counts []int) []Counts {
+	hits, warnings := make([]int, len(t.patterns)), make([]int, len(t.patterns))
+	type key struct {
+		pattern int32
+		pod     string
+	}
+	warned := map[key]bool{}
+	f := finder{twin: t, seen: map[int32]bool{}}
+	for _, b := range c.Batches {
+		for i := range b.Len() {
+			r := b.At(i)
+			for _, p := range f.record(&r) {
+				hits[p]++
+				k := key{p, r.Attrs.Value(record.Namespace) + "/" + r.Attrs.Value(record.Pod)}
+				if t.patterns[p].on(&r) && !warned[k] {
+					k.pod = strings.Clone(k.pod)
+					warned[k] = true
+					warnings[p]++
 				}
 			}
 		}
 	}
-	lower := strings.ToLower(line)
-	for at := 0; at+window <= len(lower); at++ {
-		look(t.windows[lower[at:at+window]])
-	}
-	for _, i := range t.short {
-		if !seen[i] && slices.ContainsFunc(t.patterns[i].Needs, func(need string) bool { return strings.Contains(lower, strings.ToLower(need)) }) {
-			look([]int32{i})
+	out := make([]Counts, len(counts))
+	for i, n := range counts {
+		out[i].Signatures = n
+		for p := range n {
+			out[i].Hits += hits[p]
+			out[i].Warnings += warnings[p]
 		}
 	}
-	for text, list := range t.frames {
-		if t.frame[text].MatchString(line) {
-			look(list)
-		}
-	}
-}
-
-// count counts the matches of each pattern in the batches: pairs of a record and a pattern.
-func (t *twin) count(batches []*record.Batch) (each []int, all int) {
-	each = make([]int, len(t.patterns))
-	seen := map[int32]bool{}
-	for _, b := range batches {
-		for i := range b.Len() {
-			r := b.At(i)
-			t.line(string(r.Text), seen, func(p int32) { each[p]++; all++ })
-		}
-	}
-	return each, all
+	return out
 }
