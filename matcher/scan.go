@@ -41,7 +41,16 @@ func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
 	s.patterns.begin()
 	for j := range b.Sets() {
 		var gates uint8
-		s.setConds, gates = p.fields.appendConds(s.setConds, b.Set(j), s)
+		first := len(s.setConds)
+		set := b.Set(j)
+		s.setConds, gates = p.fields.appendConds(s.setConds, set, s)
+		kept := s.setConds[:first]
+		for _, c := range s.setConds[first:] {
+			if p.possible(c, set, s) {
+				kept = append(kept, c)
+			}
+		}
+		s.setConds = kept
 		s.setEnds = append(s.setEnds, uint32(len(s.setConds)))
 		s.gates |= gates
 		a := s.patterns.automatonOf(s.patterns.groups)

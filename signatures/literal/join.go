@@ -175,6 +175,9 @@ func shortest(set []Literal) int {
 
 // distinct removes repeats and keeps the order.
 func distinct(set []Literal) []Literal {
+	if len(set) < 2 {
+		return set
+	}
 	seen := make(map[Literal]bool, len(set))
 	out := set[:0:0]
 	for _, l := range set {

@@ -213,11 +213,39 @@ func (w *walk) analyse(re *syntax.Regexp) info {
 
 // ofRunes handles literal text; folded letters that have more than two forms become alternatives.
 func (w *walk) ofRunes(runes []rune, fold bool) info {
+	if l, ok := plainRunes(runes, fold); ok {
+		return info{exact: []Literal{l}}
+	}
 	var j joiner
 	for _, r := range runes {
 		j.add(info{exact: w.ofRune(r, fold)})
 	}
 	return j.done()
+}
+
+// plainRunes joins characters that have one form each, as nearly all runs of them do: what the joiner would make of them, at once.
+func plainRunes(runes []rune, fold bool) (l Literal, ok bool) {
+	if len(runes) == 0 || len(runes) > maxLength {
+		return l, false
+	}
+	b := make([]byte, 0, maxLength)
+	for _, r := range runes {
+		switch {
+		case r == utf8.RuneError || !utf8.ValidRune(r):
+			return l, false
+		case !fold || unicode.SimpleFold(r) == r:
+		case r >= utf8.RuneSelf || strings.ContainsRune("kKsS", r):
+			return l, false
+		default:
+			l.Fold = true
+		}
+		b = utf8.AppendRune(b, r)
+	}
+	l.Text = string(b)
+	if l.Fold {
+		l.Text = lower(l.Text)
+	}
+	return l, len(b) <= maxLength
 }
 
 // ofRune returns the forms of one character, or nil when they can't be told by bytes.
