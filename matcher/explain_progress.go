@@ -39,12 +39,13 @@ type RungProgress struct {
 func (t *Tracker) Explain(signatureID, key string) []Progress {
 	t.ready()
 	var list []Progress
-	for _, p := range t.progress {
-		if p.plan.Signature.ID != signatureID {
+	for n := range t.table.each {
+		number, k, _ := t.head(n)
+		if t.numbers[number].Signature.ID != signatureID {
 			continue
 		}
-		if text := keyText(p.key).values(); key == "" || text == key {
-			list = append(list, t.explain(p, text))
+		if text := keyText(string(k)).values(); key == "" || text == key {
+			list = append(list, t.explain(t.peek(n), text))
 		}
 	}
 	slices.SortFunc(list, func(a, b Progress) int { return cmp.Compare(a.Key, b.Key) })

@@ -2,8 +2,6 @@ package matcher
 
 import (
 	"cmp"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -31,8 +29,8 @@ type kept struct {
 	text         evidence
 }
 
-// keep copies what the fold needs of a hit.
-func (p *plan) newKept(h *Hit, source string) *kept {
+// newKept copies what the fold needs of a hit. What is shown of it goes into log.
+func (p *plan) newKept(h *Hit, source string, log *evidenceLog) *kept {
 	r := &h.Record
 	k := &kept{
 		time: min(max(r.Time, -latest), latest), seq: r.Seq, id: r.ID, source: source, on: h.On, off: h.Off &^ h.On,
@@ -58,7 +56,7 @@ func (p *plan) newKept(h *Hit, source string) *kept {
 			}
 		}
 	}
-	k.text = newEvidence(r, source)
+	k.text = log.add(r, source)
 	return k
 }
 
@@ -122,63 +120,4 @@ func hashPart(d *xxhash.Digest, s string) {
 	n := len(s)
 	_, _ = d.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 	_, _ = d.WriteString(s)
-}
-
-// What is kept of a record to be shown.
-const (
-	maxEvidenceText  = 400
-	maxEvidenceAttrs = 32
-	maxEvidenceValue = 200
-)
-
-// evidence is a record to be shown, encoded: most are never looked at, and all are copied and stored often. It is immutable.
-type evidence string
-
-func newEvidence(r *record.Record, source string) evidence {
-	w := writer{b: make([]byte, 0, 256)}
-	w.byte(byte(r.Kind))
-	w.fixed(uint64(r.Time))
-	w.fixed(r.ID)
-	w.text(source)
-	w.text(clipText(viewString(r.Text), maxEvidenceText))
-	n := min(len(r.Attrs), maxEvidenceAttrs)
-	w.uint(uint64(n))
-	for _, a := range r.Attrs[:n] {
-		w.text(a.Key)
-		w.text(clipText(a.Value, maxEvidenceValue))
-	}
-	return evidence(w.b)
-}
-
-// open decodes the evidence; what cannot be read is left empty.
-func (e evidence) open(stage string) Evidence {
-	r := reader{b: []byte(e)}
-	x := Evidence{Stage: stage, Kind: record.Kind(r.byte()).String()}
-	x.Time = when(int64(r.fixed()))
-	x.Record = r.fixed()
-	x.Source = r.text()
-	x.Text = r.text()
-	if n := r.count(2); n > 0 {
-		x.Attrs = make(map[string]string, n)
-		for range n {
-			k := r.text()
-			x.Attrs[k] = r.text()
-		}
-	}
-	return x
-}
-
-// clipText makes s valid UTF-8 of at most n bytes.
-func clipText(s string, n int) string {
-	if len(s) > n {
-		cut := n
-		for cut > n-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
-	if utf8.ValidString(s) {
-		return s
-	}
-	return strings.ToValidUTF8(s, "?") // one byte for one or more, so it does not grow
 }

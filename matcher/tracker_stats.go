@@ -16,6 +16,7 @@ type Stats struct {
 	LateSamples     uint64 `json:"late_sample"`
 	Stale           uint64 `json:"stale"`
 	ForgottenIDs    uint64 `json:"forgotten_ids"`
+	ShedEvidence    uint64 `json:"shed_evidence"`
 	CELErrors       uint64 `json:"cel_errors"` // of an Engine's scan; a tracker has none
 
 	Hits      uint64 `json:"hits"`
@@ -35,7 +36,7 @@ type Stats struct {
 func (s *Stats) Losses() map[string]uint64 {
 	return map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors, "shed_evidence": s.ShedEvidence,
 	}
 }
 
@@ -43,7 +44,7 @@ func (s *Stats) Losses() map[string]uint64 {
 func (t *Tracker) Stats() Stats {
 	t.ready()
 	s := t.stats
-	s.Progresses = len(t.progress)
+	s.Progresses = t.table.count
 	if w, ok := t.water.Time(); ok {
 		s.Watermark = when(w)
 	}
@@ -58,10 +59,16 @@ func (t *Tracker) Stats() Stats {
 func (t *Tracker) Open() []Warning {
 	t.ready()
 	var list []Warning
-	for _, p := range t.progress {
+	for n := range t.table.each {
+		if t.table.at(n).live&slotLive == 0 {
+			if _, _, b := t.head(n); b[0]&(1<<6) == 0 { // nobody was told of it
+				continue
+			}
+		}
+		p := t.peek(n)
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				list = append(list, p.warning(x))
+				list = append(list, t.warning(p, x))
 			}
 		}
 	}

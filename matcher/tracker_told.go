@@ -121,7 +121,7 @@ func (t *Tracker) change(p *progress, x *told, e *episode, settled bool) {
 	x.revision++
 	x.retracted = false
 	x.episode = e.clone()
-	c.Warning = p.warning(x)
+	c.Warning = t.warning(p, x)
 	t.changes = append(t.changes, c)
 }
 
@@ -159,7 +159,7 @@ func (t *Tracker) retract(p *progress, x *told) {
 	x.revision++
 	x.retracted = true
 	t.stats.Retracted++
-	c.Warning = p.warning(x)
+	c.Warning = t.warning(p, x)
 	t.changes = append(t.changes, c)
 }
 
