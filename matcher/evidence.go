@@ -31,13 +31,18 @@ type Details interface {
 }
 
 // evidenceChunk is how many bytes of evidence lie together.
-const evidenceChunk = 256 << 10
+const (
+	evidenceChunk   = 256 << 10
+	evidenceSpare   = 8       // chunks that are kept for use again
+	maxEvidenceSize = 2 << 10 // what one seldom is above
+)
 
 // evidenceLog holds records that are shown as evidence, encoded, in the order of their numbers. It has no pointer for a single one.
 type evidenceLog struct {
 	next   evidence // the number of the next one; never 0
 	base   evidence // those before it were given to Dirty
 	chunks []evidencePart
+	spare  []evidencePart
 	bytes  int // of all chunks
 	live   int // bytes that were in use when the log was swept last
 	bound  int
@@ -77,8 +82,24 @@ func (l *evidenceLog) chunk() *evidencePart {
 	if n := len(l.chunks); n > 0 && len(l.chunks[n-1].data) < evidenceChunk {
 		return &l.chunks[n-1]
 	}
-	l.chunks = append(l.chunks, evidencePart{})
+	var c evidencePart
+	switch last := len(l.spare) - 1; {
+	case last >= 0:
+		c, l.spare = l.spare[last], l.spare[:last]
+	case len(l.chunks) > 0: // the first one grows as it needs
+		c.data = make([]byte, 0, evidenceChunk+maxEvidenceSize)
+	}
+	l.chunks = append(l.chunks, c)
 	return &l.chunks[len(l.chunks)-1]
+}
+
+// free keeps some chunks for use again.
+func (l *evidenceLog) free(list []evidencePart) {
+	for _, c := range list {
+		if len(l.spare) < evidenceSpare {
+			l.spare = append(l.spare, evidencePart{c.numbers[:0], c.ends[:0], c.data[:0]})
+		}
+	}
 }
 
 // get returns encoded evidence, or nil when it is not here. It is valid until the log is swept.
@@ -109,11 +130,14 @@ func (c *evidencePart) text(i int) []byte {
 }
 
 // forget drops everything: it is in the store.
-func (l *evidenceLog) forget() { l.chunks, l.bytes, l.live = nil, 0, 0 }
+func (l *evidenceLog) forget() {
+	l.free(l.chunks)
+	l.chunks, l.bytes, l.live = nil, 0, 0
+}
 
-// full reports whether it is time to sweep: when it has doubled.
-func (l *evidenceLog) full() bool {
-	return l.bytes > max(2*l.live, 4*evidenceChunk) || l.bytes > l.bound && l.bytes > l.live+evidenceChunk
+// full reports whether it is time to sweep: when it is above the bound, and where all evidence is in memory when it has doubled.
+func (l *evidenceLog) full(all bool) bool {
+	return l.bytes > l.bound && l.bytes > l.live+evidenceChunk || all && l.bytes > max(2*l.live, 16*evidenceChunk)
 }
 
 // sweep keeps what is used, in order, and of that what the bound allows, the newest; it returns how many were shed. Used is

@@ -259,7 +259,7 @@ func (t *Tracker) tidy() {
 	if t.blocks.loose() {
 		t.compact()
 	}
-	if t.evidence.full() {
+	if t.evidence.full(t.options.Details == nil) {
 		t.stats.ShedEvidence += t.evidence.sweep(t.evidenceInUse())
 	}
 }
@@ -281,10 +281,19 @@ func (t *Tracker) compact() {
 	}
 }
 
-// evidenceInUse lists the evidence of all progresses, in order.
+// evidenceInUse lists the evidence of all progresses that may have some in memory, in order.
 func (t *Tracker) evidenceInUse() (used []evidence) {
-	for n := range t.table.each {
-		t.evidenceOf(n, func(x evidence) { used = append(used, x) })
+	take := func(x evidence) { used = append(used, x) }
+	if t.options.Details == nil {
+		for n := range t.table.each {
+			t.evidenceOf(n, take)
+		}
+	} else { // that of the others is stored
+		for _, n := range t.dirty {
+			if t.table.at(n).live&slotDirty != 0 {
+				t.evidenceOf(n, take)
+			}
+		}
 	}
 	slices.Sort(used)
 	return slices.Compact(used)
