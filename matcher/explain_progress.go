@@ -40,11 +40,11 @@ func (t *Tracker) Explain(signatureID, key string) []Progress {
 	t.ready()
 	var list []Progress
 	for n := range t.table.each {
-		number, k, _ := t.head(n)
-		if t.numbers[number].Signature.ID != signatureID {
+		h := t.head(n)
+		if t.numbers[h.plan].Signature.ID != signatureID {
 			continue
 		}
-		if text := keyText(string(k)).values(); key == "" || text == key {
+		if text := keyText(t.keyOf(h).text()).values(); key == "" || text == key {
 			list = append(list, t.explain(t.peek(n), text))
 		}
 	}

@@ -36,8 +36,9 @@ func manners(program *matcher.Program, o matcher.TrackerOptions) ([]*mannered, e
 		details bool
 	}{
 		{"awake", func(t *matcher.Tracker) { t.Behave(matcher.AllAwake) }, false},
-		{"at rest", func(*matcher.Tracker) {}, false},
-		{"at rest, with details", func(*matcher.Tracker) {}, true},
+		{"warm", func(*matcher.Tracker) {}, false},
+		{"at rest", func(t *matcher.Tracker) { t.Behave(matcher.AllCold) }, false},
+		{"at rest, with details", func(t *matcher.Tracker) { t.Behave(matcher.AllCold) }, true},
 		{"loud", func(t *matcher.Tracker) { t.Behave(matcher.AllLoud) }, false},
 		{"asleep after every step", func(t *matcher.Tracker) { t.Behave(matcher.AllAsleep) }, true},
 		{"asleep and loud", func(t *matcher.Tracker) { t.Behave(matcher.AllAsleep | matcher.AllLoud) }, false},

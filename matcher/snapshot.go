@@ -24,7 +24,7 @@ const (
 )
 
 func (p *progress) storageKey() []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{keyProgress}, p.plan.Digest), p.key...)
+	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, p.plan.Digest), p.key.first...), p.key.last...)
 }
 
 // IsDetail reports whether a key that [Tracker.Dirty] gave is one of those that a tracker with Details asks for when it needs
@@ -119,9 +119,9 @@ func (t *Tracker) appendProgress(w *writer, n uint32) (key []byte) {
 	if s.live&slotLive != 0 {
 		p = t.rouse(n)
 	}
-	number, text, b := t.head(n)
-	x, body := openFacts(b)
-	plan := t.numbers[number]
+	h := t.head(n)
+	x, body := openFacts(h.rest)
+	plan := t.numbers[h.plan]
 	told := x.told
 	if s.live&slotLive != 0 && !p.asleep {
 		told = len(p.told) > 0
@@ -139,7 +139,7 @@ func (t *Tracker) appendProgress(w *writer, n uint32) (key []byte) {
 	} else {
 		w.b = append(w.b, body...)
 	}
-	return append(binary.BigEndian.AppendUint64([]byte{keyProgress}, plan.Digest), text...)
+	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, plan.Digest), t.firsts.list[h.first]...), h.last...)
 }
 
 // metaState is what is stored beside progresses, sources and ids.
@@ -287,7 +287,7 @@ func (r *reader) stub(digest uint64) *Compiled {
 
 func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
 	p := t.fresh()
-	p.plan, p.key = t.plan(digest), key
+	p.plan, p.key = t.plan(digest), splitKey{last: key}
 	known := p.plan != nil
 	var touched uint64
 	var stub *Compiled
@@ -327,19 +327,19 @@ func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
 
 // settleIn gives a progress that was restored its slot. It rests, if it can.
 func (t *Tracker) settleIn(p *progress, touched uint64, version byte) {
-	hash := progressHash(p.plan.Digest, []byte(p.key))
+	key := []byte(p.key.last)
+	hash := progressHash(p.plan.Digest, key)
 	if p.plan.stub {
 		t.number(p.plan)
 	}
 	p.slot = t.table.add(uint32(hash >> 32))
 	s := t.table.at(p.slot)
 	s.touched = touched
-	w := t.pack(p)
+	w := t.pack(p, key)
 	at, b := t.blocks.alloc(len(w))
 	copy(b, w)
 	s.block = at
-	_, key, _ := t.head(p.slot)
-	p.key = viewString(key)
+	p.key = t.keyOf(t.head(p.slot))
 	t.enliven(p)
 	if version == 1 {
 		t.old = true

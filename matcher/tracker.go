@@ -37,12 +37,15 @@ type Tracker struct {
 	live     []*progress // what does not rest; nil where a place is free
 	spare    []uint32    // the free places
 	pool     []*progress // progresses that came to rest, for the next ones
+	warm     []*progress // a ring of those that could rest
+	warmed   int
 	timers   timers
 	oldest   []candidateSlot // for eviction, the next one last
 	seen     *seenIDs
 	water    *Watermark
 	horizon  int64
 	names    map[string]string // sources, so that hits share one copy
+	firsts   firsts
 	touches  uint64
 	evidence evidenceLog
 	changes  []Change
@@ -63,7 +66,7 @@ type Tracker struct {
 // progress is one signature and key that does not rest.
 type progress struct {
 	plan    *plan
-	key     string // in its block
+	key     splitKey // the last part is in its block
 	slot    uint32
 	asleep  bool // settled and told are in the block still
 	settled fold
@@ -76,6 +79,7 @@ type progress struct {
 
 	due   int64
 	place int // in the timers, or -1
+	warm  int // its place among the warm, from 1
 }
 
 // NewTracker returns a tracker without state for the signatures of p.
@@ -86,7 +90,7 @@ func NewTracker(p Lookup, o TrackerOptions) (*Tracker, error) {
 	}
 	return &Tracker{
 		options: o, program: p, plans: map[uint64]*plan{}, table: newTable(), seen: newSeenIDs(o.MaxSeen), evidence: evidenceLog{next: 1, base: 1, bound: o.MaxEvidence},
-		water: newWatermark(o), horizon: longAgo, names: map[string]string{}, removed: map[string]bool{}, metaTold: metaState{horizon: longAgo, evidence: 1},
+		water: newWatermark(o), horizon: longAgo, names: map[string]string{}, firsts: newFirsts(), removed: map[string]bool{}, metaTold: metaState{horizon: longAgo, evidence: 1},
 	}, nil
 }
 
@@ -235,6 +239,7 @@ func (t *Tracker) wait(p *progress, k *kept) {
 		at--
 	}
 	p.pending = slices.Insert(p.pending, at, k)
+	p.weight = noWeight
 	t.stats.Pending++
 	if at < p.folded { // it comes before what was folded
 		p.refold()
@@ -289,7 +294,7 @@ func (t *Tracker) settleEarly(p *progress) {
 func (p *progress) take(n int) {
 	clear(p.pending[:n])
 	if p.pending = p.pending[n:]; len(p.pending) == 0 {
-		p.pending = nil
+		p.pending, p.weight = nil, 0
 	}
 }
 
@@ -334,7 +339,7 @@ func (t *Tracker) settler(p *progress) *folder {
 
 // elsewhere reports whether a scope contradicts the progress's key.
 func (p *progress) elsewhere(scope record.Attrs) bool {
-	for name, value := range keyText(p.key).parts() {
+	for name, value := range keyText(p.key.text()).parts() {
 		for _, attr := range p.plan.keyAttrs[name] {
 			if v, ok := scope.Get(attr); ok && v != value {
 				return true
@@ -428,7 +433,7 @@ func (t *Tracker) schedule(p *progress) {
 	switch {
 	case gone:
 		t.remove(p)
-	case !t.rest(p, due):
+	case t.keepWarm(p) || !t.rest(p, due):
 		t.timers.set(p, due)
 	}
 }
@@ -499,7 +504,7 @@ func (t *Tracker) Swap(p Lookup) {
 	}
 	var gone []*progress
 	for n := range t.table.each {
-		number, _, _ := t.head(n)
+		number := t.head(n).plan
 		switch next := t.numbers[number]; {
 		case next == nil:
 			t.numbers[number] = old[number] // until it is closed
@@ -528,7 +533,7 @@ func (t *Tracker) next(p *plan) *plan {
 // closeGone gives up progresses whose signature is not there any more.
 func (t *Tracker) closeGone(gone []*progress) {
 	slices.SortFunc(gone, func(a, b *progress) int {
-		return cmp.Or(strings.Compare(a.plan.Signature.ID, b.plan.Signature.ID), cmp.Compare(a.plan.Digest, b.plan.Digest), strings.Compare(a.key, b.key))
+		return cmp.Or(strings.Compare(a.plan.Signature.ID, b.plan.Signature.ID), cmp.Compare(a.plan.Digest, b.plan.Digest), a.key.compare(b.key))
 	})
 	for _, p := range gone {
 		t.giveUp(p, "the signature was changed or removed", 0)

@@ -2,14 +2,14 @@ package matcher
 
 import "encoding/binary"
 
-// block is the place of some bytes: the number of their page and, in units of 8 bytes, their place in it. 0 is none.
+// block is the place of some bytes: the number of their page and, in units of 4 bytes, their place in it. 0 is none.
 type block uint32
 
 const (
-	blockUnit  = 8
-	pageUnits  = 1 << 16 // a page is 512 KiB
-	blockHead  = 4       // the length
-	classes    = 512     // of sizes: one for each unit up to 4 KiB; larger blocks have memory of their own
+	blockUnit  = 4
+	pageUnits  = 1 << 17 // a page is 512 KiB
+	blockHead  = 2       // the length
+	classes    = 1024    // of sizes: one for each unit up to 4 KiB; larger blocks have memory of their own
 	largeBlock = block(1 << 31)
 )
 
@@ -61,7 +61,7 @@ func (b *blocks) alloc(n int) (block, []byte) {
 	}
 	b.held += size
 	raw := b.raw(at)
-	binary.LittleEndian.PutUint32(raw, uint32(n))
+	binary.LittleEndian.PutUint16(raw, uint16(n))
 	return at, raw[blockHead : blockHead+n]
 }
 
@@ -74,14 +74,14 @@ func (b *blocks) bytes(at block) []byte {
 		return b.large[at]
 	}
 	raw := b.raw(at)
-	return raw[blockHead : blockHead+binary.LittleEndian.Uint32(raw)]
+	return raw[blockHead : blockHead+int(binary.LittleEndian.Uint16(raw))]
 }
 
 // resize returns room for n bytes in the place of a block, whose content is lost unless the block stays where it is.
 func (b *blocks) resize(at block, n int) (block, []byte) {
 	if at&largeBlock == 0 {
-		if raw := b.raw(at); unitsOf(int(binary.LittleEndian.Uint32(raw))) == unitsOf(n) {
-			binary.LittleEndian.PutUint32(raw, uint32(n))
+		if raw := b.raw(at); unitsOf(int(binary.LittleEndian.Uint16(raw))) == unitsOf(n) {
+			binary.LittleEndian.PutUint16(raw, uint16(n))
 			return at, raw[blockHead : blockHead+n]
 		}
 	}
@@ -96,7 +96,7 @@ func (b *blocks) release(at block) {
 		return
 	}
 	raw := b.raw(at)
-	units := unitsOf(int(binary.LittleEndian.Uint32(raw)))
+	units := unitsOf(int(binary.LittleEndian.Uint16(raw)))
 	binary.LittleEndian.PutUint32(raw, uint32(b.free[units]))
 	b.free[units] = at
 	b.held -= int(units) * blockUnit
@@ -104,4 +104,4 @@ func (b *blocks) release(at block) {
 }
 
 // loose reports whether so much lies free that moving is worth it.
-func (b *blocks) loose() bool { return b.idle > b.held/2+pageUnits*blockUnit }
+func (b *blocks) loose() bool { return b.idle > b.held/8+pageUnits*blockUnit }

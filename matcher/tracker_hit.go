@@ -115,9 +115,14 @@ func valueOf(parts []KeyPart, a record.Attrs) (hash uint64, whole bool) {
 	return max(d.Sum64(), 1), true // 0 means that there is none
 }
 
-// hashPart adds a string with its length, so that neighbours cannot run together.
-func hashPart(d *xxhash.Digest, s string) {
-	n := len(s)
+// hashPart adds a string, which may come in pieces, with its length, so that neighbours cannot run together.
+func hashPart(d *xxhash.Digest, pieces ...string) {
+	n := 0
+	for _, s := range pieces {
+		n += len(s)
+	}
 	_, _ = d.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
-	_, _ = d.WriteString(s)
+	for _, s := range pieces {
+		_, _ = d.WriteString(s)
+	}
 }

@@ -6,11 +6,15 @@ import "slices"
 // refreshes stages that were reached, or adds to the current one less than it lacks. It is folded when it is settled, or when
 // another hit or a person wants to know.
 func (t *Tracker) quietly(p *progress, k *kept) bool {
-	if !p.asleep || p.weight == noWeight || t.manner&(mannerAwake|mannerLoud) != 0 || len(p.pending) >= t.options.MaxPending {
+	if !p.asleep && p.prompt != nil || p.weight == noWeight || t.manner&(mannerAwake|mannerLoud) != 0 || len(p.pending) >= t.options.MaxPending {
 		return false
 	}
-	_, _, b := t.head(p.slot)
-	x, _ := openFacts(b)
+	var x facts
+	if p.asleep {
+		x, _ = openFacts(t.head(p.slot).rest)
+	} else {
+		x = p.facts()
+	}
 	if x.now == loud || x.open && k.on&(1<<RoleIncident) != 0 {
 		return false
 	}
@@ -30,7 +34,10 @@ func (t *Tracker) quietly(p *progress, k *kept) bool {
 	}
 	p.pending = slices.Insert(p.pending, at, k)
 	t.stats.Pending++
-	if k.time < p.due {
+	if !p.asleep {
+		due, _ := t.dueOf(p)
+		t.timers.set(p, due)
+	} else if k.time < p.due { // what else is due is in the wheel
 		t.timers.set(p, k.time)
 	}
 	return true

@@ -11,7 +11,7 @@ import (
 // makes a progress that is asleep: it can take hits of which nobody can be told anything. Whatever has to look at its state wakes
 // it, and when everything is settled it comes to rest again.
 //
-// A block is the number of the plan, the key, the facts that quietly asks for, and the body of the snapshot.
+// A block is the number of the plan, the key in two parts, the facts that quietly asks for, and the body of the snapshot.
 
 // manner is how tests make a tracker work that must give the same however it does.
 type manner uint8
@@ -20,6 +20,7 @@ const (
 	mannerAwake  manner = 1 << iota // nothing rests and nothing is quiet
 	mannerLoud                      // nothing is quiet
 	mannerAsleep                    // what can't rest is put to sleep after every step
+	mannerCold                      // what can rest does so at once
 )
 
 // facts are what a block says before its body.
@@ -35,21 +36,37 @@ const (
 	noWeight = math.MaxInt64 // what is pending is not only what quietly took
 )
 
+// head is what a block begins with.
+type head struct {
+	plan, first uint32
+	last        []byte // of the key
+	rest        []byte // the facts and the body
+}
+
 // head splits the block of a slot.
-func (t *Tracker) head(n uint32) (number uint32, key, rest []byte) {
+func (t *Tracker) head(n uint32) (h head) {
 	b := t.blocks.bytes(t.table.at(n).block)
 	x, size := binary.Uvarint(b)
 	b = b[size:]
-	length, size := binary.Uvarint(b)
+	h.plan = uint32(x)
+	x, size = binary.Uvarint(b)
 	b = b[size:]
-	return uint32(x), b[:length:length], b[length:]
+	h.first = uint32(x)
+	x, size = binary.Uvarint(b)
+	b = b[size:]
+	h.last, h.rest = b[:x:x], b[x:]
+	return h
 }
+
+// keyOf is the key of a block. It is valid as long as that lies where it is.
+func (t *Tracker) keyOf(h head) splitKey { return splitKey{t.firsts.list[h.first], viewString(h.last)} }
 
 // find returns the slot of a signature and key, or noSlot.
 func (t *Tracker) find(pl *plan, key []byte, hash uint64) uint32 {
 	short := uint32(hash >> 32)
+	first, last := t.firsts.split(key, false)
 	for n, place := t.table.first(short); n != noSlot; n, place = t.table.following(short, place) {
-		if number, k, _ := t.head(n); number == pl.number && bytes.Equal(k, key) {
+		if h := t.head(n); h.plan == pl.number && h.first == first && bytes.Equal(h.last, last) {
 			return n
 		}
 	}
@@ -62,8 +79,8 @@ func (t *Tracker) begin(pl *plan, key []byte, hash uint64) uint32 {
 		t.evict()
 	}
 	n := t.table.add(uint32(hash >> 32))
-	p := progress{plan: pl, key: viewString(key), settled: newFold()}
-	w := t.pack(&p)
+	p := progress{plan: pl, settled: newFold()}
+	w := t.pack(&p, key)
 	at, b := t.blocks.alloc(len(w))
 	copy(b, w)
 	t.table.at(n).block = at
@@ -71,11 +88,29 @@ func (t *Tracker) begin(pl *plan, key []byte, hash uint64) uint32 {
 }
 
 // pack writes the block of p into the scratch.
-func (t *Tracker) pack(p *progress) []byte {
+func (t *Tracker) pack(p *progress, key []byte) []byte {
 	w := &t.packed
+	first, last := t.firsts.split(key, true)
 	w.b = w.b[:0]
 	w.uint(uint64(p.plan.number))
-	w.text(p.key)
+	w.uint(uint64(first))
+	w.text(viewString(last))
+	return t.packBody(p)
+}
+
+// repack writes the block of p anew, which has one.
+func (t *Tracker) repack(p *progress) []byte {
+	w := &t.packed
+	h := t.head(p.slot)
+	w.b = w.b[:0]
+	w.uint(uint64(h.plan))
+	w.uint(uint64(h.first))
+	w.text(viewString(h.last))
+	return t.packBody(p)
+}
+
+func (t *Tracker) packBody(p *progress) []byte {
+	w := &t.packed
 	x := p.facts()
 	first := x.now
 	if x.open {
@@ -121,9 +156,9 @@ func (t *Tracker) rouse(n uint32) *progress {
 	if at := s.live & slotLive; at != 0 {
 		return t.live[at-1]
 	}
-	number, key, _ := t.head(n)
+	h := t.head(n)
 	p := t.fresh()
-	p.plan, p.key, p.slot, p.asleep = t.numbers[number], viewString(key), n, true
+	p.plan, p.key, p.slot, p.asleep = t.numbers[h.plan], t.keyOf(h), n, true
 	t.enliven(p)
 	return p
 }
@@ -136,7 +171,7 @@ func (t *Tracker) fresh() *progress {
 	}
 	p := t.pool[last]
 	t.pool = t.pool[:last]
-	p.asleep, p.weight, p.floor, p.due, p.place = false, 0, longAgo, never, -1
+	p.asleep, p.weight, p.floor, p.due, p.place, p.warm = false, 0, longAgo, never, -1, 0
 	return p
 }
 
@@ -165,8 +200,7 @@ func (t *Tracker) wake(p *progress) {
 
 // unpack reads the block of a slot into p.
 func (t *Tracker) unpack(p *progress, n uint32) {
-	_, _, b := t.head(n)
-	_, body := openFacts(b)
+	_, body := openFacts(t.head(n).rest)
 	r := reader{b: body, version: snapshotVersion}
 	r.body(p)
 }
@@ -179,8 +213,8 @@ func (t *Tracker) peek(n uint32) *progress {
 		p.foldOn()
 		return p
 	}
-	number, key, _ := t.head(n)
-	p := &progress{plan: t.numbers[number], key: string(key), slot: n, floor: longAgo, due: never, place: -1}
+	h := t.head(n)
+	p := &progress{plan: t.numbers[h.plan], key: t.keyOf(h), slot: n, floor: longAgo, due: never, place: -1}
 	t.unpack(p, n)
 	return p
 }
@@ -214,15 +248,42 @@ func (t *Tracker) rest(p *progress, due int64) bool {
 	return true
 }
 
+// warmSize is how many progresses stay as they are when they could rest: those that are hit again and again need not be packed each time.
+const warmSize = 1024
+
+// keepWarm reports whether p stays as it is for now. For a new one the one that came first goes to rest, if it still can.
+func (t *Tracker) keepWarm(p *progress) bool {
+	if t.manner != 0 || len(p.pending) > 0 || p.floor != longAgo {
+		return false
+	}
+	if p.warm != 0 {
+		return true
+	}
+	if t.warm == nil {
+		t.warm = make([]*progress, warmSize)
+	}
+	at := t.warmed % warmSize
+	t.warmed++
+	if old := t.warm[at]; old != nil && old.warm == at+1 {
+		old.warm = 0
+		if due, gone := t.dueOf(old); !gone && len(old.pending) == 0 {
+			t.rest(old, due)
+		}
+	}
+	t.warm[at], p.warm = p, at+1
+	return true
+}
+
 // store writes the block of p.
 func (t *Tracker) store(p *progress) {
 	s := t.table.at(p.slot)
-	w := t.pack(p)
+	w := t.repack(p)
 	at, b := t.blocks.resize(s.block, len(w))
 	copy(b, w)
-	s.block = at
-	_, key, _ := t.head(p.slot)
-	p.key = viewString(key)
+	if at != s.block {
+		s.block = at
+		p.key = t.keyOf(t.head(p.slot))
+	}
 }
 
 // poolSize is how many progresses are kept for use again. More are under way only while many hits wait.
@@ -235,7 +296,7 @@ func (t *Tracker) retire(p *progress) {
 	s.live &^= slotLive
 	t.live[at] = nil
 	t.spare = append(t.spare, at)
-	p.pending, p.prompt, p.folded, p.key = nil, nil, 0, ""
+	p.pending, p.prompt, p.folded, p.key, p.warm = nil, nil, 0, splitKey{}, 0
 	if len(t.pool) < poolSize {
 		t.pool = append(t.pool, p)
 	}
@@ -275,8 +336,7 @@ func (t *Tracker) compact() {
 		copy(to, b)
 		s.block = at
 		if x := s.live & slotLive; x != 0 {
-			_, key, _ := t.head(n)
-			t.live[x-1].key = viewString(key)
+			t.live[x-1].key = t.keyOf(t.head(n))
 		}
 	}
 }
@@ -314,9 +374,9 @@ func (t *Tracker) evidenceOf(n uint32, fn func(evidence)) {
 			}
 		}
 	}
-	number, key, _ := t.head(n)
+	h := t.head(n)
 	x := &t.looked
-	x.plan, x.key = t.numbers[number], viewString(key)
+	x.plan, x.key = t.numbers[h.plan], t.keyOf(h)
 	t.unpack(x, n)
 	x.eachEvidence(fn)
 }

@@ -61,7 +61,7 @@ func (t *Tracker) Open() []Warning {
 	var list []Warning
 	for n := range t.table.each {
 		if t.table.at(n).live&slotLive == 0 {
-			if _, _, b := t.head(n); b[0]&(1<<6) == 0 { // nobody was told of it
+			if x, _ := openFacts(t.head(n).rest); !x.told {
 				continue
 			}
 		}

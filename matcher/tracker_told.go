@@ -188,7 +188,7 @@ func warningID(p *progress, e *episode) uint64 {
 	var d xxhash.Digest
 	d.Reset()
 	hashPart(&d, p.plan.Signature.ID)
-	hashPart(&d, p.key)
+	hashPart(&d, p.key.first, p.key.last)
 	var b [12]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(e.opened))
 	binary.LittleEndian.PutUint32(b[8:], e.number)

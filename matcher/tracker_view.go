@@ -49,7 +49,7 @@ func (k keyText) values() string {
 // warning writes out what people are told.
 func (t *Tracker) warning(p *progress, x *told) Warning {
 	e, s := x.episode, p.plan.Signature
-	key := keyText(strings.Clone(p.key)) // what is told outlives the block
+	key := keyText(p.key.text())
 	w := Warning{
 		ID: x.text(), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
 		Key: key.attrs(), KeyText: key.values(),
