@@ -20,16 +20,16 @@ const (
 	keyMeta     = 'm' // the horizon and the counters that go on
 	keySource   = 's' // a source's name: its mark
 	keySeen     = 'i' // the number of a segment (4 bytes, big endian): ids of hits
-	keyEvidence = 'e' // its number (8 bytes, big endian): a record to be shown; see [IsDetail]
+	keyEvidence = 'e' // its number (8 bytes, big endian): a record to be shown; see [DetailPrefix]
 )
 
 func (p *progress) storageKey() []byte {
 	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, p.plan.Digest), p.key.first...), p.key.last...)
 }
 
-// IsDetail reports whether a key that [Tracker.Dirty] gave is one of those that a tracker with Details asks for when it needs
-// them. Such a tracker need not be given them by Restore.
-func IsDetail(key []byte) bool { return len(key) > 0 && key[0] == keyEvidence }
+// DetailPrefix begins the keys that a tracker with Details asks for when it needs them. Such a tracker need not be given them
+// by Restore, and at a start they would be most of what there is to read.
+const DetailPrefix = string(rune(keyEvidence))
 
 // Dirty gives everything that changed since the last call as key and value; a nil value means that the key is to be removed.
 // Both are valid during fn only. Changes must be taken and stored together with it: what was told is part of the state.

@@ -117,7 +117,7 @@ func TestDirtyGivesOnlyWhatChanged(t *testing.T) {
 	s.tracker.Dirty(func(key, value []byte) {
 		switch {
 		case value != nil:
-		case matcher.IsDetail(key):
+		case bytes.HasPrefix(key, []byte(matcher.DetailPrefix)):
 			details++
 		default:
 			removed++

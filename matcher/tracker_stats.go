@@ -55,17 +55,37 @@ func (t *Tracker) Stats() Stats {
 	return s
 }
 
-// Open returns the last revision of every warning that is not over, with what is known now; the oldest first.
-func (t *Tracker) Open() []Warning {
+// OpenStates calls fn with the id and the state of every warning that is not over, in no order. It is much cheaper than Open.
+func (t *Tracker) OpenStates(fn func(id string, state State)) {
 	t.ready()
-	var list []Warning
+	for p := range t.eachTold {
+		for i := range p.told {
+			if x := &p.told[i]; !x.state().Final() {
+				fn(x.text(), x.state())
+			}
+		}
+	}
+}
+
+// eachTold yields the progresses of which people were told something.
+func (t *Tracker) eachTold(yield func(*progress) bool) {
 	for n := range t.table.each {
 		if t.table.at(n).live&slotLive == 0 {
 			if x, _ := openFacts(t.head(n).rest); !x.told {
 				continue
 			}
 		}
-		p := t.peek(n)
+		if !yield(t.peek(n)) {
+			return
+		}
+	}
+}
+
+// Open returns the last revision of every warning that is not over, with what is known now; the oldest first.
+func (t *Tracker) Open() []Warning {
+	t.ready()
+	var list []Warning
+	for p := range t.eachTold {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
 				list = append(list, t.warning(p, x))
