@@ -59,7 +59,7 @@ func (t *Tracker) explain(p *progress, key string) Progress {
 		x.State, x.Opened, x.Flaws = e.state().state(), when(e.opened), e.flaws.texts()
 		for i := range p.told {
 			if p.told[i].episode.number == e.number {
-				x.Warning = p.told[i].text()
+				x.Warning = p.told[i].text(p)
 			}
 		}
 	}

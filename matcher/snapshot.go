@@ -37,20 +37,28 @@ func (t *Tracker) Dirty(fn func(key, value []byte)) {
 	t.ready()
 	var w writer
 	var used []evidence
-	for _, n := range t.dirty {
-		s := t.table.at(n)
-		if s.live&slotDirty == 0 { // given already, or removed
-			continue
+	for i := range t.dirty {
+		d := &t.dirty[i]
+		used = used[:0]
+		if s := t.table.at(d.slot); s.live&slotDirty != 0 { // else it was removed
+			s.live &^= slotDirty | slotCaptured
+			t.evidenceOf(d.slot, func(n evidence) {
+				if !slices.Contains(used, n) {
+					used = append(used, n)
+				}
+			})
+			w.b = append(w.b[:0], snapshotVersion)
+			key := t.appendProgress(&w, d.slot)
+			delete(t.removed, string(key))
+			fn(key, w.b)
 		}
-		s.live &^= slotDirty | slotCaptured
-		t.evidenceOf(n, func(n evidence) { used = append(used, n) })
-		w.b = append(w.b[:0], snapshotVersion)
-		key := t.appendProgress(&w, n)
-		delete(t.removed, string(key))
-		fn(key, w.b)
+		t.dirtyEvidence(used, t.replaced[d.from:d.to], fn)
 	}
-	t.dirty = t.dirty[:0]
-	t.dirtyEvidence(used, fn)
+	t.dirty, t.replaced = t.dirty[:0], t.replaced[:0]
+	t.evidence.base = t.evidence.next
+	if t.options.Details != nil {
+		t.evidence.forget()
+	}
 	for _, key := range slices.Sorted(maps.Keys(t.removed)) {
 		fn([]byte(key), nil)
 	}
@@ -87,28 +95,22 @@ func (t *Tracker) Dirty(fn func(key, value []byte)) {
 	}
 }
 
-// dirtyEvidence gives the evidence that is new of what is used, and removes what is not used any more.
-func (t *Tracker) dirtyEvidence(used []evidence, fn func(key, value []byte)) {
-	slices.Sort(used)
-	used = slices.Compact(used)
-	slices.Sort(t.replaced)
-	for _, n := range slices.Compact(t.replaced) {
-		if _, found := slices.BinarySearch(used, n); !found {
+// dirtyEvidence gives the evidence that is new of what a progress uses, and removes what was stored and is not used any more.
+func (t *Tracker) dirtyEvidence(used, stored []evidence, fn func(key, value []byte)) {
+	w := &t.packed
+	for _, n := range stored {
+		if !slices.Contains(used, n) {
 			fn(n.storageKey(), nil)
 		}
 	}
-	t.replaced = t.replaced[:0]
-	var value []byte
-	from, _ := slices.BinarySearch(used, t.evidence.base)
-	for _, n := range used[from:] {
-		if text := t.evidence.get(n); text != nil {
-			value = append(append(value[:0], snapshotVersion), text...)
-			fn(n.storageKey(), value)
+	for _, n := range used {
+		if n < t.evidence.base {
+			continue
 		}
-	}
-	t.evidence.base = t.evidence.next
-	if t.options.Details != nil {
-		t.evidence.forget()
+		if text := t.evidence.get(n); text != nil {
+			w.b = append(append(w.b[:0], snapshotVersion), text...)
+			fn(n.storageKey(), w.b)
+		}
 	}
 }
 

@@ -264,7 +264,7 @@ func (w *writer) told(p *progress, x *told) {
 	if x.retracted {
 		flags |= toldRetracted
 	}
-	if x.id != warningID(p, e) {
+	if x.id != 0 || x.named != e.opened {
 		flags |= toldNamed
 	}
 	if e.follows(open) {
@@ -273,7 +273,7 @@ func (w *writer) told(p *progress, x *told) {
 	w.byte(flags)
 	w.uint(uint64(x.revision))
 	if flags&toldNamed != 0 {
-		w.fixed(x.id)
+		w.fixed(x.name(p))
 	}
 	if flags&toldAsOpen == 0 {
 		w.episode(e)
@@ -332,7 +332,7 @@ func (r *reader) told(p *progress, x *told) {
 		}
 	}
 	if flags&toldNamed == 0 {
-		x.id = warningID(p, e)
+		x.named = e.opened
 	}
 }
 

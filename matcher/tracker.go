@@ -49,7 +49,7 @@ type Tracker struct {
 	touches  uint64
 	evidence evidenceLog
 	changes  []Change
-	dirty    []uint32            // slots
+	dirty    []dirtySlot
 	replaced []evidence          // what the store holds of the progresses that changed
 	removed  map[string]bool     // storage keys
 	restored bool                // progresses came from Restore and are not linked yet
@@ -80,6 +80,7 @@ type progress struct {
 	due   int64
 	place int // in the timers, or -1
 	warm  int // its place among the warm, from 1
+	dirt  int // its place in the dirty, when it is one of them
 }
 
 // NewTracker returns a tracker without state for the signatures of p.
@@ -178,7 +179,8 @@ func (t *Tracker) soil(p *progress) {
 	s := t.table.at(p.slot)
 	if s.live&slotDirty == 0 {
 		s.live |= slotDirty
-		t.dirty = append(t.dirty, p.slot)
+		p.dirt = len(t.dirty)
+		t.dirty = append(t.dirty, dirtySlot{slot: p.slot})
 	}
 	t.capture(p)
 }
@@ -190,12 +192,17 @@ func (t *Tracker) capture(p *progress) {
 		return
 	}
 	s.live |= slotCaptured
+	from := len(t.replaced)
 	p.eachEvidence(func(n evidence) {
-		if n < t.evidence.base {
+		if n < t.evidence.base && !slices.Contains(t.replaced[from:], n) {
 			t.replaced = append(t.replaced, n)
 		}
 	})
+	t.dirty[p.dirt].from, t.dirty[p.dirt].to = uint32(from), uint32(len(t.replaced))
 }
+
+// dirtySlot is a progress that changed since the last Dirty, and where in replaced its stored evidence is.
+type dirtySlot struct{ slot, from, to uint32 }
 
 // name returns one copy of a source's name for all hits.
 func (t *Tracker) name(source string) string {
@@ -463,8 +470,7 @@ func (t *Tracker) dueOf(p *progress) (due int64, gone bool) {
 
 func (t *Tracker) remove(p *progress) {
 	s := t.table.at(p.slot)
-	s.live |= slotDirty // so that what is stored of it is noted
-	t.capture(p)
+	t.soil(p) // so that what is stored of it is noted
 	t.stats.Pending -= len(p.pending)
 	t.timers.remove(p)
 	t.removed[string(p.storageKey())] = true

@@ -349,9 +349,9 @@ func (t *Tracker) evidenceInUse() (used []evidence) {
 			t.evidenceOf(n, take)
 		}
 	} else { // that of the others is stored
-		for _, n := range t.dirty {
-			if t.table.at(n).live&slotDirty != 0 {
-				t.evidenceOf(n, take)
+		for _, d := range t.dirty {
+			if t.table.at(d.slot).live&slotDirty != 0 {
+				t.evidenceOf(d.slot, take)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (t *Tracker) OpenStates(fn func(id string, state State)) {
 	for p := range t.eachTold {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				fn(x.text(), x.state())
+				fn(x.text(p), x.state())
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func (t *Tracker) warning(p *progress, x *told) Warning {
 	e, s := x.episode, p.plan.Signature
 	key := keyText(p.key.text())
 	w := Warning{
-		ID: x.text(), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
+		ID: x.text(p), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
 		Key: key.attrs(), KeyText: key.values(),
 		State: x.state(), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
 	}

@@ -49,8 +49,8 @@ func testOwner(t *testing.T, s ledger, out publisher, past pastOf) *owner {
 		newTracker: func(p matcher.Lookup, d matcher.Details) (tracker, error) {
 			return matcher.NewTracker(p, matcher.TrackerOptions{Details: d})
 		},
-		dead:       newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
-		log:        slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
+		dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
+		log:  slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
 	}
 }
 
