@@ -168,6 +168,85 @@ func (r *reader) body(p *progress) {
 	}
 }
 
+// eachEvidence calls fn with the evidence of a body without reading the rest of it; false when the body has parts that have to be
+// read for that.
+func (r *reader) eachEvidence(fn func(evidence)) bool {
+	r.base = r.int()
+	has := r.uint()
+	if has&^(hasOpen|hasWindows|hasTold) != 0 {
+		return false
+	}
+	some := func() {
+		if n := r.evidence(); n != 0 {
+			fn(n)
+		}
+	}
+	r.uint()
+	rungs := 0
+	if has&hasOpen != 0 {
+		rungs = r.evidenceOfEpisode(some)
+	}
+	if has&hasWindows != 0 {
+		for range r.count(2) {
+			for range r.uint() >> 1 {
+				r.time()
+				r.uint()
+				r.uint()
+				some()
+			}
+			r.time()
+		}
+	}
+	if has&hasTold == 0 {
+		return true
+	}
+	for range r.count(3) {
+		flags := r.byte()
+		r.uint()
+		if flags&toldNamed != 0 {
+			r.fixed()
+		}
+		if flags&toldAsOpen == 0 {
+			r.evidenceOfEpisode(some)
+			continue
+		}
+		r.time()
+		r.time()
+		for range rungs {
+			r.uint()
+			some()
+		}
+	}
+	return true
+}
+
+// evidenceOfEpisode returns how many rungs were met.
+func (r *reader) evidenceOfEpisode(some func()) (rungs int) {
+	r.uint()
+	r.time()
+	r.time()
+	r.time()
+	for range r.count(3) {
+		r.time()
+		r.byte()
+		r.byte()
+	}
+	rungs = r.count(5)
+	for range rungs {
+		r.byte()
+		r.uint()
+		some()
+		some()
+		some()
+	}
+	if r.uint()&1 == 1 {
+		r.texts()
+		r.estimate()
+		r.text()
+	}
+	return rungs
+}
+
 func (r *reader) rest(f *fold, has uint64) {
 	if has&hasFlaws != 0 {
 		f.flaws = flaw(r.byte())

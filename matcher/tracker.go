@@ -39,6 +39,7 @@ type Tracker struct {
 	pool     []*progress // progresses that came to rest, for the next ones
 	warm     []*progress // a ring of those that could rest
 	warmed   int
+	kept     []*kept // hits that are settled, for the next ones
 	timers   timers
 	oldest   []candidateSlot // for eviction, the next one last
 	seen     *seenIDs
@@ -65,17 +66,18 @@ type Tracker struct {
 
 // progress is one signature and key that does not rest.
 type progress struct {
-	plan    *plan
-	key     splitKey // the last part is in its block
-	slot    uint32
-	asleep  bool // settled and told are in the block still
-	settled fold
-	prompt  *fold   // settled with pending on top; nil when that is the same, or when nobody asked yet
-	folded  int     // how many of pending are in prompt
-	pending []*kept // in order
-	weight  uint64  // while asleep: of what pending hits add to the current stage
-	told    []told
-	floor   int64 // nothing older can be folded any more, beside the horizon
+	plan     *plan
+	key      splitKey // the last part is in its block
+	slot     uint32
+	asleep   bool // settled and told are in the block still
+	settled  fold
+	prompt   *fold   // settled with pending on top; nil when that is the same, or when nobody asked yet
+	folded   int     // how many of pending are in prompt
+	pending  []*kept // in order
+	pendings []*kept // memory for a few
+	weight   uint64  // while asleep: of what pending hits add to the current stage
+	told     []told
+	floor    int64 // nothing older can be folded any more, beside the horizon
 
 	due   int64
 	place int // in the timers, or -1
@@ -153,7 +155,7 @@ func (t *Tracker) Observe(h *Hit) {
 	}
 	p := t.rouse(n)
 	t.touch(p)
-	k := pl.newKept(h, t.name(h.Source), &t.evidence)
+	k := t.newKept(pl, h)
 	switch late := k.time <= t.horizon || k.time < p.floor; {
 	case late:
 		t.wake(p)
@@ -233,6 +235,7 @@ func (t *Tracker) late(p *progress, k *kept) {
 			p.settled.hit(t.settler(p), k)
 		}
 	}
+	t.forget(k)
 	p.refold()
 	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what it made due is decided now, whenever Advance is called next
 		t.settle(p)
@@ -245,9 +248,8 @@ func (t *Tracker) wait(p *progress, k *kept) {
 	for at > 0 && k.compare(p.pending[at-1]) < 0 {
 		at--
 	}
-	p.pending = slices.Insert(p.pending, at, k)
+	t.add(p, at, k)
 	p.weight = noWeight
-	t.stats.Pending++
 	if at < p.folded { // it comes before what was folded
 		p.refold()
 	} else {
@@ -258,6 +260,16 @@ func (t *Tracker) wait(p *progress, k *kept) {
 	}
 }
 
+// add puts a hit among the pending.
+func (t *Tracker) add(p *progress, at int, k *kept) {
+	if cap(p.pendings) == 0 {
+		p.pendings = make([]*kept, 0, 4)
+		p.pending = append(p.pendings, p.pending...)
+	}
+	p.pending = slices.Insert(p.pending, at, k)
+	t.stats.Pending++
+}
+
 // repeat takes a hit in place of the one with the same record id when it comes first in the order of folding and that one is
 // not settled: which of two sources is quicker to tell the same must make no difference.
 func (t *Tracker) repeat(p *progress, h *Hit) {
@@ -265,12 +277,14 @@ func (t *Tracker) repeat(p *progress, h *Hit) {
 	if at < 0 {
 		return
 	}
-	k := p.plan.newKept(h, t.name(h.Source), &t.evidence)
+	k := t.newKept(p.plan, h)
 	if k.compare(p.pending[at]) >= 0 || k.time <= t.horizon || k.time < p.floor {
+		t.forget(k)
 		return
 	}
 	t.touch(p)
 	t.wake(p)
+	t.forget(p.pending[at])
 	p.pending = slices.Delete(p.pending, at, at+1)
 	t.stats.Pending--
 	p.refold()
@@ -282,13 +296,13 @@ func (t *Tracker) repeat(p *progress, h *Hit) {
 // settleEarly folds the oldest pending hit for good. Timers that are not settled wait on.
 func (t *Tracker) settleEarly(p *progress) {
 	k := p.pending[0]
-	p.take(1)
 	t.stats.Pending--
 	t.stats.SettledEarly++
 	p.floor = max(p.floor, k.time)
 	closed := p.settled.closed()
 	p.settled.flawed(flawSettledEarly)
 	p.settled.hit(t.settler(p), k)
+	t.take(p, 1)
 	if p.folded == 0 || p.prompt.closed() != closed { // the flaw is of the episode that was open then
 		p.refold()
 		return
@@ -298,10 +312,11 @@ func (t *Tracker) settleEarly(p *progress) {
 }
 
 // take drops the n oldest pending hits.
-func (p *progress) take(n int) {
+func (t *Tracker) take(p *progress, n int) {
+	t.forget(p.pending[:n]...)
 	clear(p.pending[:n])
 	if p.pending = p.pending[n:]; len(p.pending) == 0 {
-		p.pending, p.weight = nil, 0
+		p.pending, p.weight = p.pendings[:0], 0
 	}
 }
 
@@ -420,7 +435,7 @@ func (t *Tracker) settle(p *progress) {
 		break
 	}
 	t.stats.Pending -= n
-	p.take(n)
+	t.take(p, n)
 	if p.floor <= t.horizon {
 		p.floor = longAgo
 	}

@@ -11,7 +11,7 @@ import (
 // streamAttr is the attribute that stands behind a key that fell back to the stream.
 const streamAttr = record.FilePath
 
-// kept is what a tracker keeps of a hit. It owns its memory and is never written again.
+// kept is what a tracker keeps of a hit. It owns its memory and is not written again until it is forgotten.
 type kept struct {
 	time    int64
 	seq, id uint64
@@ -29,10 +29,16 @@ type kept struct {
 	text         evidence
 }
 
-// newKept copies what the fold needs of a hit. What is shown of it goes into log.
-func (p *plan) newKept(h *Hit, source string, log *evidenceLog) *kept {
-	r := &h.Record
-	k := &kept{
+// newKept copies what the fold needs of a hit.
+func (t *Tracker) newKept(p *plan, h *Hit) *kept {
+	r, source := &h.Record, t.name(h.Source)
+	var k *kept
+	if last := len(t.kept) - 1; last >= 0 {
+		k, t.kept = t.kept[last], t.kept[:last]
+	} else {
+		k = &kept{}
+	}
+	*k = kept{
 		time: min(max(r.Time, -latest), latest), seq: r.Seq, id: r.ID, source: source, on: h.On, off: h.Off &^ h.On,
 		weight: max(r.Count, 1), sample: r.Kind == record.Sample, value: r.Value,
 	}
@@ -56,8 +62,20 @@ func (p *plan) newKept(h *Hit, source string, log *evidenceLog) *kept {
 			}
 		}
 	}
-	k.text = log.add(r, source)
+	k.text = t.evidence.add(r, source)
 	return k
+}
+
+// keptSpare is how many are kept for use again.
+const keptSpare = 4096
+
+// forget lets a hit's memory be used again. Nothing holds it; what it points to may be held.
+func (t *Tracker) forget(list ...*kept) {
+	for _, k := range list {
+		if len(t.kept) < keptSpare {
+			t.kept = append(t.kept, k)
+		}
+	}
 }
 
 // compare is the order in which hits are folded.

@@ -1,7 +1,5 @@
 package matcher
 
-import "slices"
-
 // quietly takes a hit of which nobody can be told anything, whatever comes before or after it, without a look at the state: it
 // refreshes stages that were reached, or adds to the current one less than it lacks. It is folded when it is settled, or when
 // another hit or a person wants to know.
@@ -32,8 +30,7 @@ func (t *Tracker) quietly(p *progress, k *kept) bool {
 	for at > 0 && k.compare(p.pending[at-1]) < 0 {
 		at--
 	}
-	p.pending = slices.Insert(p.pending, at, k)
-	t.stats.Pending++
+	t.add(p, at, k)
 	if !p.asleep {
 		due, _ := t.dueOf(p)
 		t.timers.set(p, due)

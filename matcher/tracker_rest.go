@@ -296,7 +296,7 @@ func (t *Tracker) retire(p *progress) {
 	s.live &^= slotLive
 	t.live[at] = nil
 	t.spare = append(t.spare, at)
-	p.pending, p.prompt, p.folded, p.key, p.warm = nil, nil, 0, splitKey{}, 0
+	p.pending, p.prompt, p.folded, p.key, p.warm = p.pendings[:0], nil, 0, splitKey{}, 0
 	if len(t.pool) < poolSize {
 		t.pool = append(t.pool, p)
 	}
@@ -375,6 +375,10 @@ func (t *Tracker) evidenceOf(n uint32, fn func(evidence)) {
 		}
 	}
 	h := t.head(n)
+	_, body := openFacts(h.rest)
+	if r := (reader{b: body, version: snapshotVersion}); r.eachEvidence(fn) {
+		return
+	}
 	x := &t.looked
 	x.plan, x.key = t.numbers[h.plan], t.keyOf(h)
 	t.unpack(x, n)
