@@ -55,7 +55,7 @@ func (w *writer) body(p *progress) {
 	if len(p.told) > 0 {
 		has |= hasTold
 	}
-	w.int(f.at)
+	w.fixed(uint64(f.at))
 	w.base, w.ref = f.at, 0
 	w.uint(has)
 	w.uint(uint64(f.episodes))
@@ -142,7 +142,7 @@ func (w *writer) rest(f *fold, has uint64) {
 func (r *reader) body(p *progress) {
 	f := &p.settled
 	old := *f
-	*f = fold{at: r.int(), clearDue: never}
+	*f = fold{at: int64(r.fixed()), clearDue: never}
 	r.base, r.ref = f.at, 0
 	has := r.uint()
 	f.episodes = uint32(r.uint())
@@ -154,7 +154,7 @@ func (r *reader) body(p *progress) {
 		r.episode(f.open)
 	}
 	if has&hasWindows != 0 {
-		f.windows = again(r, 2, old.windows, r.window)
+		f.windows = again(r, 1, old.windows, r.window)
 	}
 	p.told = p.told[:0]
 	if has&hasTold != 0 {
@@ -171,7 +171,7 @@ func (r *reader) body(p *progress) {
 // eachEvidence calls fn with the evidence of a body without reading the rest of it; false when the body has parts that have to be
 // read for that.
 func (r *reader) eachEvidence(fn func(evidence)) bool {
-	r.base = r.int()
+	r.base = int64(r.fixed())
 	has := r.uint()
 	if has&^(hasOpen|hasWindows|hasTold) != 0 {
 		return false
@@ -187,14 +187,15 @@ func (r *reader) eachEvidence(fn func(evidence)) bool {
 		rungs = r.evidenceOfEpisode(some)
 	}
 	if has&hasWindows != 0 {
-		for range r.count(2) {
-			for range r.uint() >> 1 {
-				r.time()
-				r.uint()
-				r.uint()
+		for range r.count(1) {
+			n := r.uint()
+			for range n >> 2 {
+				r.skipContribution()
 				some()
 			}
-			r.time()
+			if n&windowLast != 0 {
+				r.time()
+			}
 		}
 	}
 	if has&hasTold == 0 {
@@ -303,21 +304,33 @@ func (r *reader) verdict() verdict {
 }
 
 func (w *writer) window(x window) {
-	n := uint64(len(x.items)) << 1
+	n := uint64(len(x.items)) << 2
 	if x.satisfied {
-		n |= 1
+		n |= windowSatisfied
+	}
+	if x.last != 0 {
+		n |= windowLast
 	}
 	w.uint(n)
 	for i := range x.items {
 		w.contribution(x.items[i])
 	}
-	w.time(x.last)
+	if x.last != 0 {
+		w.time(x.last)
+	}
 }
+
+// What the number of a window's contributions says beside it.
+const (
+	windowSatisfied = 1 << iota
+	windowLast
+)
 
 func (r *reader) window(x *window) {
 	n := r.uint()
-	x.satisfied, x.weight = n&1 == 1, 0
-	if n >>= 1; n > uint64(len(r.b)/4) {
+	last := n&windowLast != 0
+	x.satisfied, x.weight, x.last = n&windowSatisfied != 0, 0, 0
+	if n >>= 2; n > uint64(len(r.b)/3) {
 		r.fail()
 		n = 0
 	}
@@ -326,7 +339,9 @@ func (r *reader) window(x *window) {
 		x.items[i] = r.contribution()
 		x.weight += uint64(x.items[i].weight)
 	}
-	x.last = r.time()
+	if last {
+		x.last = r.time()
+	}
 }
 
 // What told says beside its episode.
@@ -481,13 +496,35 @@ func (r *reader) episode(e *episode) {
 
 func (w *writer) contribution(c contribution) {
 	w.time(c.time)
-	w.uint(uint64(c.weight))
-	w.uint(c.value)
+	if c.value == 0 {
+		w.uint(uint64(c.weight) << 1)
+	} else {
+		w.uint(uint64(c.weight)<<1 | 1)
+		w.fixed(c.value)
+	}
 	w.evidence(c.text)
 }
 
 func (r *reader) contribution() contribution {
-	return contribution{time: r.time(), weight: uint32(r.uint()), value: r.uint(), text: r.evidence()}
+	if r.version == 1 {
+		return contribution{time: r.time(), weight: uint32(r.uint()), value: r.uint(), text: r.evidence()}
+	}
+	c := contribution{time: r.time()}
+	n := r.uint()
+	c.weight = uint32(n >> 1)
+	if n&1 == 1 {
+		c.value = r.fixed()
+	}
+	c.text = r.evidence()
+	return c
+}
+
+// skipContribution passes what is before its evidence.
+func (r *reader) skipContribution() {
+	r.time()
+	if r.uint()&1 == 1 {
+		r.fixed()
+	}
 }
 
 func (w *writer) step(s step) {

@@ -104,4 +104,4 @@ func (b *blocks) release(at block) {
 }
 
 // loose reports whether so much lies free that moving is worth it.
-func (b *blocks) loose() bool { return b.idle > b.held/8+pageUnits*blockUnit }
+func (b *blocks) loose() bool { return b.idle > b.held/16+2*pageUnits*blockUnit }
