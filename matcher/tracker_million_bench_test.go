@@ -42,7 +42,7 @@ type crowd struct {
 	stored  int
 }
 
-func newCrowd(b *testing.B, shape crowdShape, o matcher.TrackerOptions) *crowd {
+func newCrowd(b testing.TB, shape crowdShape, o matcher.TrackerOptions) *crowd {
 	b.Helper()
 	text := "id: spec\ntitle: A case\nseverity: high\nby: pod\n" + shape.body
 	list, problems := signatures.Parse("spec.yaml", []byte(text))
