@@ -1,6 +1,7 @@
 package matcher
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // Compiled is one signature as the tracker needs it. It is immutable.
 type Compiled struct {
-	Signature  *signatures.Signature
+	Signature  Label
 	Digest     uint64 // the short digest, which hits carry
 	DigestText string // the whole digest in hex
 	By         []KeyPart
@@ -28,6 +29,13 @@ type Compiled struct {
 	Expire     time.Duration // never 0
 	StageKinds uint8         // the kinds that stages and incident look at, as bits 1<<Kind
 	ClearKinds uint8
+}
+
+// Label is what a warning says of its signature before it is dressed with the body.
+type Label struct {
+	ID, Title string
+	Severity  signatures.Severity
+	Impact    string // only of a signature that is gone, whose body may be gone too
 }
 
 // KeyPart is one part of a correlation key: a name for people, and the attributes of which the first that is present gives its value.
@@ -73,7 +81,7 @@ type Guard struct {
 func NewCompiled(s *signatures.Signature) *Compiled {
 	d := s.Digest()
 	c := &Compiled{
-		Signature: s, Digest: s.ShortDigest(), DigestText: hex.EncodeToString(d[:]),
+		Signature: Label{ID: s.ID, Title: s.Title, Severity: s.Severity}, Digest: binary.BigEndian.Uint64(d[:8]), DigestText: hex.EncodeToString(d[:]),
 		By: KeyParts(s.By), InOrder: s.Order != signatures.Any, Need: len(s.Stages),
 		Expire: time.Duration(s.Expire), Quiet: time.Duration(s.Clear.Quiet),
 		Clear: s.Clear.When != nil, ClearFor: time.Duration(s.Clear.For),

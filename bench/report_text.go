@@ -1,0 +1,148 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText writes the result as a table for a terminal: medians with the least and the greatest of the rounds.
+func (r *Result) WriteText(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush tells
+	line("%s\n", r.Machine)
+	for _, table := range r.tables() {
+		line("\n%s\n", strings.ToUpper(strings.Join(table.head, "\t")))
+		for _, cells := range table.rows {
+			line("%s\n", strings.Join(cells, "\t"))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// String is the machine in a line.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %d cores, %.0f GB, %s/%s, %s, load %.1f at the start", m.CPU, m.Cores, float64(m.MemoryMB)/1024, m.OS, m.Arch, m.Go, m.Load)
+}
+
+// table is a part of a result for people: rows with the same columns.
+type table struct {
+	workload string
+	head     []string
+	rows     [][]string
+}
+
+// tables makes one table of each workload.
+func (r *Result) tables() []table {
+	var out []table
+	for _, name := range r.workloads() {
+		rows := r.of(name)
+		t := table{workload: name}
+		var metrics, settings []string
+		signatures, latency := false, false
+		for _, row := range rows {
+			signatures = signatures || row.Signatures > 0
+			latency = latency || len(row.Latency) > 0
+			for k := range maps.Keys(row.Settings) {
+				if !slices.Contains(settings, k) {
+					settings = append(settings, k)
+				}
+			}
+			for _, m := range row.Metrics {
+				if !slices.Contains(metrics, m.Name) {
+					metrics = append(metrics, m.Name)
+				}
+			}
+		}
+		slices.Sort(settings)
+		t.head = append(t.head, name)
+		if signatures {
+			t.head = append(t.head, "signatures")
+		}
+		t.head = append(t.head, settings...)
+		for _, m := range metrics {
+			t.head = append(t.head, m, "least..most")
+		}
+		t.head = append(t.head, engineName+" is", "found", "note")
+		for _, row := range rows {
+			t.rows = append(t.rows, r.cells(row, signatures, settings, metrics))
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func (r *Result) cells(row *Row, signatures bool, settings, metrics []string) []string {
+	cells := []string{row.Candidate}
+	if signatures {
+		cells = append(cells, fmt.Sprint(row.Signatures))
+	}
+	for _, k := range settings {
+		cells = append(cells, row.Settings[k])
+	}
+	for _, name := range metrics {
+		m := row.Metric(name)
+		if m == nil {
+			cells = append(cells, "", "")
+			continue
+		}
+		least, most := m.Span()
+		span := number(least) + ".." + number(most)
+		if len(m.Rounds) < 2 {
+			span = ""
+		}
+		cells = append(cells, number(m.Median())+" "+m.Unit, span)
+	}
+	found := "-"
+	if row.Hits != nil {
+		found = fmt.Sprint(*row.Hits)
+	}
+	return append(cells, r.times(row), found, row.Note)
+}
+
+// times says how many times as fast as a peer the engine is, on the peer's row: "351 times".
+func (r *Result) times(row *Row) string {
+	if row.Candidate == engineName {
+		return ""
+	}
+	for i := range r.Rows {
+		e := &r.Rows[i]
+		if e.Candidate != engineName || e.Workload != row.Workload || e.Signatures != row.Signatures || len(e.Settings) > 0 {
+			continue
+		}
+		x, y := e.Metric(Throughput), row.Metric(Throughput)
+		if x == nil || y == nil || y.Median() == 0 {
+			return ""
+		}
+		return number(x.Median()/y.Median()) + " times"
+	}
+	return ""
+}
+
+// workloads lists the names of the workloads, in the order of their first rows.
+func (r *Result) workloads() []string {
+	var names []string
+	for i := range r.Rows {
+		if !slices.Contains(names, r.Rows[i].Workload) {
+			names = append(names, r.Rows[i].Workload)
+		}
+	}
+	return names
+}
+
+// of returns the rows of a workload.
+func (r *Result) of(workload string) []*Row {
+	var out []*Row
+	for i := range r.Rows {
+		if r.Rows[i].Workload == workload {
+			out = append(out, &r.Rows[i])
+		}
+	}
+	return out
+}
