@@ -39,12 +39,13 @@ type RungProgress struct {
 func (t *Tracker) Explain(signatureID, key string) []Progress {
 	t.ready()
 	var list []Progress
-	for _, p := range t.progress {
-		if p.plan.Signature.ID != signatureID {
+	for n := range t.table.each {
+		h := t.head(n)
+		if t.numbers[h.plan].Signature.ID != signatureID {
 			continue
 		}
-		if text := keyText(p.key).values(); key == "" || text == key {
-			list = append(list, t.explain(p, text))
+		if text := keyText(t.keyOf(h).text()).values(); key == "" || text == key {
+			list = append(list, t.explain(t.peek(n), text))
 		}
 	}
 	slices.SortFunc(list, func(a, b Progress) int { return cmp.Compare(a.Key, b.Key) })
@@ -58,7 +59,7 @@ func (t *Tracker) explain(p *progress, key string) Progress {
 		x.State, x.Opened, x.Flaws = e.state().state(), when(e.opened), e.flaws.texts()
 		for i := range p.told {
 			if p.told[i].episode.number == e.number {
-				x.Warning = p.told[i].text()
+				x.Warning = p.told[i].text(p)
 			}
 		}
 	}

@@ -307,10 +307,10 @@ func (e *episode) meet(role uint8, s *step) {
 func (m *met) add(weight uint64, text evidence) {
 	m.count += weight
 	switch {
-	case text == "":
-	case m.first == "":
+	case text == 0:
+	case m.first == 0:
 		m.first = text
-	case m.second == "":
+	case m.second == 0:
 		m.second = text
 	default:
 		m.latest = text

@@ -15,7 +15,9 @@ type plan struct {
 	limits   uint64        // the limit roles
 	lookBack time.Duration // how far before a stage the earliest unless window begins, as a negative duration
 	keyAttrs map[string][]string
-	stub     bool // the signature is gone; only what closes its warnings is known
+	stub     bool   // the signature is gone; only what closes its warnings is known
+	number   uint32 // of the tracker's plans
+	plain    bool   // stages in order, none of which a record can reach otherwise than by being counted: see [Tracker.quietly]
 
 	settles time.Duration // how long after its deadline the absence of something can be told: the allowed lateness
 }
@@ -47,6 +49,7 @@ func newPlan(c *Compiled, lateness time.Duration) *plan {
 	for i := range c.By {
 		p.keyAttrs[c.By[i].Name] = c.By[i].Attrs
 	}
+	p.plain = c.InOrder && p.held|p.sampled|p.guards|p.limits == 0
 	return p
 }
 

@@ -38,7 +38,7 @@ func (f *fold) contribute(p *folder, role uint8, s *step) bool {
 	}
 	w.items, w.weight = append(w.items, c), w.weight+uint64(c.weight)
 	if k := len(w.items) - 2; k >= maxWindowText {
-		w.items[k].text = "" // the first few and the newest are enough to show
+		w.items[k].text = 0 // the first few and the newest are enough to show
 	}
 	return w.weight >= r.Count && (r.DistinctCount == 0 || w.distinct(r.DistinctCount) >= r.DistinctCount)
 }

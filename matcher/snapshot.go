@@ -1,7 +1,6 @@
 package matcher
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,8 +11,8 @@ import (
 	"github.com/forewarn/forewarn/signatures"
 )
 
-// snapshotVersion is the first byte of every stored value. A reader refuses others.
-const snapshotVersion = 1
+// snapshotVersion is the first byte of every stored value. A reader takes this one and the one before.
+const snapshotVersion = 2
 
 // The first byte of a storage key says what is stored.
 const (
@@ -21,30 +20,45 @@ const (
 	keyMeta     = 'm' // the horizon and the counters that go on
 	keySource   = 's' // a source's name: its mark
 	keySeen     = 'i' // the number of a segment (4 bytes, big endian): ids of hits
+	keyEvidence = 'e' // its number (8 bytes, big endian): a record to be shown; see [DetailPrefix]
 )
 
 func (p *progress) storageKey() []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{keyProgress}, p.plan.Digest), p.key...)
+	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, p.plan.Digest), p.key.first...), p.key.last...)
 }
+
+// DetailPrefix begins the keys that a tracker with Details asks for when it needs them. Such a tracker need not be given them
+// by Restore, and at a start they would be most of what there is to read.
+const DetailPrefix = string(rune(keyEvidence))
 
 // Dirty gives everything that changed since the last call as key and value; a nil value means that the key is to be removed.
 // Both are valid during fn only. Changes must be taken and stored together with it: what was told is part of the state.
 func (t *Tracker) Dirty(fn func(key, value []byte)) {
 	t.ready()
 	var w writer
-	for _, p := range t.dirty {
-		if !p.dirty || p.plan == nil { // given already, or removed
-			continue
+	var used []evidence
+	for i := range t.dirty {
+		d := &t.dirty[i]
+		used = used[:0]
+		if s := t.table.at(d.slot); s.live&slotDirty != 0 { // else it was removed
+			s.live &^= slotDirty | slotCaptured
+			t.evidenceOf(d.slot, func(n evidence) {
+				if !slices.Contains(used, n) {
+					used = append(used, n)
+				}
+			})
+			w.b = append(w.b[:0], snapshotVersion)
+			key := t.appendProgress(&w, d.slot)
+			delete(t.removed, string(key))
+			fn(key, w.b)
 		}
-		p.dirty = false
-		w.b = append(w.b[:0], snapshotVersion)
-		w.progress(p)
-		key := p.storageKey()
-		delete(t.removed, string(key))
-		fn(key, w.b)
+		t.dirtyEvidence(used, t.replaced[d.from:d.to], fn)
 	}
-	clear(t.dirty)
-	t.dirty = t.dirty[:0]
+	t.dirty, t.replaced = t.dirty[:0], t.replaced[:0]
+	t.evidence.base = t.evidence.next
+	if t.options.Details != nil {
+		t.evidence.forget()
+	}
 	for _, key := range slices.Sorted(maps.Keys(t.removed)) {
 		fn([]byte(key), nil)
 	}
@@ -67,7 +81,8 @@ func (t *Tracker) Dirty(fn func(key, value []byte)) {
 		fn(binary.BigEndian.AppendUint32([]byte{keySeen}, uint32(i)), w.b)
 	}
 	clear(t.seen.dirty)
-	meta := metaState{t.horizon, t.seen.next, t.touches}
+	t.seen.soiled = -1
+	meta := metaState{t.horizon, t.seen.next, t.touches, t.evidence.next}
 	if meta != t.metaTold {
 		t.metaTold = meta
 		w.b = append(w.b[:0], snapshotVersion)
@@ -75,14 +90,65 @@ func (t *Tracker) Dirty(fn func(key, value []byte)) {
 		w.uint(meta.seen)
 		w.uint(meta.touches)
 		w.uint(uint64(t.options.MaxSeen))
+		w.uint(uint64(meta.evidence))
 		fn([]byte{keyMeta}, w.b)
 	}
+}
+
+// dirtyEvidence gives the evidence that is new of what a progress uses, and removes what was stored and is not used any more.
+func (t *Tracker) dirtyEvidence(used, stored []evidence, fn func(key, value []byte)) {
+	w := &t.packed
+	for _, n := range stored {
+		if !slices.Contains(used, n) {
+			fn(n.storageKey(), nil)
+		}
+	}
+	for _, n := range used {
+		if n < t.evidence.base {
+			continue
+		}
+		if text := t.evidence.get(n); text != nil {
+			w.b = append(append(w.b[:0], snapshotVersion), text...)
+			fn(n.storageKey(), w.b)
+		}
+	}
+}
+
+// appendProgress writes the progress of a slot and returns its key.
+func (t *Tracker) appendProgress(w *writer, n uint32) (key []byte) {
+	s := t.table.at(n)
+	p := &progress{floor: longAgo}
+	if s.live&slotLive != 0 {
+		p = t.rouse(n)
+	}
+	h := t.head(n)
+	x, body := openFacts(h.rest)
+	plan := t.numbers[h.plan]
+	told := x.told
+	if s.live&slotLive != 0 && !p.asleep {
+		told = len(p.told) > 0
+	}
+	w.uint(s.touched)
+	w.int(p.floor)
+	w.bool(told)
+	if told {
+		w.stub(plan.Compiled)
+	}
+	w.base, w.ref = 0, 0
+	list(w, p.pending, w.kept)
+	if s.live&slotLive != 0 && !p.asleep {
+		w.body(p)
+	} else {
+		w.b = append(w.b, body...)
+	}
+	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, plan.Digest), t.firsts.list[h.first]...), h.last...)
 }
 
 // metaState is what is stored beside progresses, sources and ids.
 type metaState struct {
 	horizon       int64
 	seen, touches uint64
+	evidence      evidence
 }
 
 // Restore takes a key and value that Dirty gave, in any order, before anything else is asked of a new tracker. It copies
@@ -100,9 +166,10 @@ func (t *Tracker) restore(key, value []byte) error {
 	}
 	t.restored = true
 	r := &reader{b: value}
-	if v := r.byte(); r.err == nil && v != snapshotVersion {
-		return fmt.Errorf("it is of format %d, this program reads %d: use the version that wrote it", v, snapshotVersion)
+	if r.version = r.byte(); r.err == nil && (r.version == 0 || r.version > snapshotVersion) {
+		return fmt.Errorf("it is of format %d, this program reads %d: use the version that wrote it", r.version, snapshotVersion)
 	}
+	r.keep = t.evidence.put
 	if len(key) == 0 {
 		return errors.New("the key is empty")
 	}
@@ -111,9 +178,12 @@ func (t *Tracker) restore(key, value []byte) error {
 	case key[0] == keyProgress && len(name) >= 8:
 		t.restoreProgress(r, binary.BigEndian.Uint64(key[1:9]), name[8:])
 	case key[0] == keyMeta && name == "":
-		m := metaState{r.int(), r.uint(), r.uint()}
+		m := metaState{horizon: r.int(), seen: r.uint(), touches: r.uint()}
 		if bound := r.uint(); bound == uint64(t.options.MaxSeen) {
 			t.seen.next = m.seen
+		}
+		if r.version > 1 {
+			t.evidence.next = max(t.evidence.next, min(evidence(r.uint()), maxEvidence))
 		}
 		t.horizon, t.touches = m.horizon, max(t.touches, m.touches)
 		t.water.horizon = max(t.water.horizon, m.horizon)
@@ -127,6 +197,8 @@ func (t *Tracker) restore(key, value []byte) error {
 		}
 	case key[0] == keySeen && len(name) == 4:
 		t.restoreSeen(int(binary.BigEndian.Uint32(key[1:])), items(r, 8, r.fixed))
+	case key[0] == keyEvidence && len(name) == 8:
+		t.restoreEvidence(r, evidence(binary.BigEndian.Uint64(key[1:])))
 	default:
 		return errors.New("it is no key of a tracker")
 	}
@@ -143,11 +215,22 @@ func (t *Tracker) restoreSeen(segment int, ids []uint64) {
 		if at >= t.seen.bound {
 			return // the bound is smaller now
 		}
-		if at >= len(t.seen.ring) {
-			t.seen.ring = append(t.seen.ring, make([]uint64, at+1-len(t.seen.ring))...)
+		t.seen.restore(at, id)
+	}
+}
+
+// restoreEvidence keeps evidence for [Tracker.ready], if it is not found elsewhere.
+func (t *Tracker) restoreEvidence(r *reader, n evidence) {
+	text := r.b
+	if r.skipEvidence(); r.err != nil || len(r.b) > 0 || n == 0 || n >= maxEvidence {
+		r.fail()
+		return
+	}
+	if t.options.Details == nil {
+		if t.details == nil {
+			t.details = map[evidence][]byte{}
 		}
-		t.seen.ring[at] = id
-		t.seen.known[id] = struct{}{}
+		t.details[n] = slices.Clone(text)
 	}
 }
 
@@ -167,22 +250,6 @@ func (r *reader) source() *source {
 	s := &source{Mark: Mark{Kinds: r.byte(), Time: r.int(), Ended: r.bool()}, doubted: r.bool(), leapt: r.int()}
 	s.Scope = items(r, 2, func() record.Attr { return record.Attr{Key: r.text(), Value: r.text()} })
 	return s
-}
-
-func (w *writer) progress(p *progress) {
-	w.uint(p.touched)
-	w.int(p.floor)
-	w.fold(&p.settled)
-	list(w, p.pending, w.kept)
-	list(w, p.told, func(x told) {
-		w.fixed(x.id)
-		w.uint(uint64(x.revision))
-		w.bool(x.retracted)
-		w.episode(x.episode)
-	})
-	if len(p.told) > 0 {
-		w.stub(p.plan.Compiled)
-	}
 }
 
 // stub appends what a closing revision says when the signature is not there any more.
@@ -221,31 +288,71 @@ func (r *reader) stub(digest uint64) *Compiled {
 }
 
 func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
-	p := &progress{key: key, hash: progressHash(digest, []byte(key)), due: never, place: -1, touched: r.uint(), floor: r.int()}
-	p.settled = r.fold()
-	p.pending = items(r, 50, r.kept)
-	p.told = items(r, 10, func() told {
-		return told{id: r.fixed(), revision: uint32(r.uint()), retracted: r.bool(), episode: r.episode()}
-	})
-	known := t.plan(digest)
-	p.plan = known
-	if len(p.told) > 0 {
-		if stub := r.stub(digest); known == nil {
-			p.plan = newPlan(stub, t.options.Lateness)
-			p.plan.stub = true
+	p := t.fresh()
+	p.plan, p.key = t.plan(digest), splitKey{last: key}
+	known := p.plan != nil
+	var touched uint64
+	var stub *Compiled
+	if r.version == 1 {
+		touched = r.oldProgress(p)
+		if len(p.told) > 0 {
+			stub = r.stub(digest)
 		}
+	} else {
+		touched, p.floor = r.uint(), r.int()
+		if r.bool() {
+			stub = r.stub(digest)
+		}
+	}
+	if stub != nil && !known && r.err == nil {
+		p.plan = newPlan(stub, t.options.Lateness)
+		p.plan.stub = true
 	}
 	if r.err != nil || p.plan == nil {
 		if r.err == nil { // its signature is gone, and nobody was told of it
 			t.removed[string(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, digest), key...))] = true
+			r.b = nil
 		}
 		return
 	}
-	if !p.fits() {
+	if r.version > 1 {
+		r.base = 0
+		p.pending = items(r, 50, r.kept)
+		r.body(p)
+	}
+	if r.err != nil || !p.fits() || t.find(p.plan, []byte(key), progressHash(digest, []byte(key))) != noSlot {
 		r.fail()
 		return
 	}
-	t.progress[progressKey{digest, key}] = p
+	t.settleIn(p, touched, r.version)
+}
+
+// settleIn gives a progress that was restored its slot. It rests, if it can.
+func (t *Tracker) settleIn(p *progress, touched uint64, version byte) {
+	key := []byte(p.key.last)
+	hash := progressHash(p.plan.Digest, key)
+	if p.plan.stub {
+		t.number(p.plan)
+	}
+	p.slot = t.table.add(uint32(hash >> 32))
+	s := t.table.at(p.slot)
+	s.touched = touched
+	w := t.pack(p, key)
+	at, b := t.blocks.alloc(len(w))
+	copy(b, w)
+	s.block = at
+	p.key = t.keyOf(t.head(p.slot))
+	t.enliven(p)
+	if version == 1 {
+		t.old = true
+		t.soil(p) // so that it is stored in the new format, with its evidence apart
+	}
+	if p.plan.stub {
+		return
+	}
+	if due, gone := t.dueOf(p); !gone {
+		t.rest(p, due)
+	}
 }
 
 // fits reports whether the state is one of its signature's: damaged bytes must not make a fold look beyond its rungs.
@@ -278,22 +385,20 @@ func (t *Tracker) ready() {
 		return
 	}
 	t.restored = false
-	list := make([]*progress, 0, len(t.progress))
-	for _, p := range t.progress {
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b *progress) int {
-		return cmp.Or(cmp.Compare(a.touched, b.touched), cmp.Compare(a.plan.Digest, b.plan.Digest), cmp.Compare(a.key, b.key))
-	})
 	if n := len(t.seen.ring); n < t.seen.bound || t.seen.next < uint64(n) {
 		t.seen.next = uint64(n)
 	}
-	t.metaTold = metaState{t.horizon, t.seen.next, t.touches}
+	t.readyEvidence()
+	t.metaTold = metaState{t.horizon, t.seen.next, t.touches, t.evidence.next}
 	var gone []*progress
-	for _, p := range list {
-		t.recent.touch(p)
+	for n := range t.table.each {
+		if t.table.at(n).live&slotLive == 0 {
+			continue
+		}
+		p := t.rouse(n)
+		t.wake(p)
 		t.stats.Pending += len(p.pending)
-		if t.plan(p.plan.Digest) == nil {
+		if p.plan.stub {
 			gone = append(gone, p)
 			continue
 		}
@@ -301,7 +406,26 @@ func (t *Tracker) ready() {
 		t.schedule(p)
 	}
 	t.closeGone(gone)
-	for len(t.progress) > t.options.MaxProgress {
-		t.evict(t.recent.oldest)
+	for i, p := range t.numbers {
+		if p != nil && p.stub {
+			t.numbers[i] = nil
+		}
+	}
+	for t.table.count > t.options.MaxProgress {
+		t.evict()
+	}
+}
+
+// readyEvidence puts the evidence that was restored in order.
+func (t *Tracker) readyEvidence() {
+	next := t.evidence.next
+	for _, n := range slices.Sorted(maps.Keys(t.details)) {
+		t.evidence.next = n
+		t.evidence.put(t.details[n])
+	}
+	t.evidence.next = max(next, t.evidence.next)
+	t.details = nil
+	if !t.old { // what came in the older format has yet to be stored apart
+		t.evidence.base = t.evidence.next
 	}
 }

@@ -7,7 +7,11 @@ import (
 )
 
 // writer appends the parts of a snapshot to b.
-type writer struct{ b []byte }
+type writer struct {
+	b    []byte
+	base int64    // what times are near to
+	ref  evidence // the last evidence that was written: the next one is near to it
+}
 
 func (w *writer) byte(x byte)      { w.b = append(w.b, x) }
 func (w *writer) uint(x uint64)    { w.b = binary.AppendUvarint(w.b, x) }
@@ -25,6 +29,51 @@ func (w *writer) bool(x bool) {
 	}
 }
 
+// Times are written as what they differ from the base by, which takes a byte when it is nothing and five when it is seconds.
+const (
+	timeNever = iota
+	timeLongAgo
+	timeZero
+	timeFar // a whole one follows
+	timeNear
+)
+
+// time appends a time.
+func (w *writer) time(t int64) { w.since(w.base, t) }
+
+// since appends a time that is near to base.
+func (w *writer) since(base, t int64) {
+	switch t {
+	case never:
+		w.uint(timeNever)
+		return
+	case longAgo:
+		w.uint(timeLongAgo)
+		return
+	case 0:
+		w.uint(timeZero)
+		return
+	}
+	d := t - base
+	if z := uint64(d<<1) ^ uint64(d>>63); z < 1<<62 && (t > base) == (d > 0) {
+		w.uint(z + timeNear)
+		return
+	}
+	w.uint(timeFar)
+	w.int(t)
+}
+
+// evidence appends the number of evidence.
+func (w *writer) evidence(n evidence) {
+	if n == 0 {
+		w.byte(0)
+		return
+	}
+	d := int64(n - w.ref)
+	w.uint((uint64(d<<1) ^ uint64(d>>63)) + 1) // numbers are below 1<<62: they count hits
+	w.ref = n
+}
+
 // list appends the number of elements and each of them.
 func list[T any](w *writer, items []T, each func(T)) {
 	w.uint(uint64(len(items)))
@@ -38,8 +87,12 @@ var errShort = errors.New("it is cut short or damaged")
 
 // reader consumes the parts of a snapshot. After the first mistake everything reads as zero and err says so.
 type reader struct {
-	b   []byte
-	err error
+	b       []byte
+	err     error
+	version byte
+	base    int64
+	ref     evidence
+	keep    func(text []byte) evidence // of format 1, in which evidence lies in the progress
 }
 
 func (r *reader) fail() {
@@ -91,6 +144,47 @@ func (r *reader) fixed() uint64 {
 	return x
 }
 
+// time reads what [writer.time] wrote.
+func (r *reader) time() int64 { return r.since(r.base) }
+
+func (r *reader) since(base int64) int64 {
+	if r.version == 1 {
+		return r.int()
+	}
+	switch z := r.uint(); z {
+	case timeNever:
+		return never
+	case timeLongAgo:
+		return longAgo
+	case timeZero:
+		return 0
+	case timeFar:
+		return r.int()
+	default:
+		z -= timeNear
+		return base + (int64(z>>1) ^ -int64(z&1))
+	}
+}
+
+func (r *reader) evidence() evidence {
+	if r.version == 1 {
+		n := r.count(1)
+		text := r.b[:n]
+		r.b = r.b[n:]
+		if n == 0 {
+			return 0
+		}
+		return r.keep(text)
+	}
+	z := r.uint()
+	if z == 0 {
+		return 0
+	}
+	z--
+	r.ref += evidence(int64(z>>1) ^ -int64(z&1))
+	return r.ref
+}
+
 func (r *reader) float() float64 { return math.Float64frombits(r.fixed()) }
 
 func (r *reader) text() string {
@@ -127,4 +221,23 @@ func items[T any](r *reader, size int, each func() T) []T {
 		return nil
 	}
 	return s
+}
+
+// again reads what list wrote into the memory of old.
+func again[T any](r *reader, size int, old []T, each func(*T)) []T {
+	n := r.count(size)
+	if n == 0 {
+		return old[:0]
+	}
+	if cap(old) < n {
+		old = make([]T, n)
+	}
+	old = old[:n]
+	for i := range old {
+		each(&old[i])
+	}
+	if r.err != nil {
+		return old[:0]
+	}
+	return old
 }

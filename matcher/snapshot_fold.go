@@ -1,166 +1,542 @@
 package matcher
 
-// The parts of a progress in a snapshot. Each pair of functions is one format: change both, and snapshotVersion with them.
+import "slices"
 
-func (w *writer) fold(f *fold) {
-	w.int(f.at)
-	w.uint(uint64(f.episodes))
-	w.byte(byte(f.flaws))
-	w.bool(f.open != nil)
-	if f.open != nil {
-		w.episode(f.open)
+// The parts of a progress in a snapshot, which are also what is in memory of one that rests. Each pair of functions is one
+// format: change both, and snapshotVersion with them. What most progresses have none of costs them one bit.
+
+// What a fold has, in the order of how often.
+const (
+	hasOpen = 1 << iota
+	hasWindows
+	hasTold
+	hasStamps
+	hasHolds
+	hasSeries
+	hasFlaws
+	hasVerdicts
+	hasClearDue
+	hasWaiting
+	hasDeferred
+	hasLimits
+	hasOutlook
+)
+
+// has is what there is of f.
+func (f *fold) has() (bits uint64) {
+	for _, x := range [...]struct {
+		there bool
+		bit   uint64
+	}{
+		{f.open != nil, hasOpen},
+		{len(f.windows) > 0, hasWindows},
+		{len(f.stamps) > 0, hasStamps},
+		{len(f.holds) > 0, hasHolds},
+		{len(f.series) > 0, hasSeries},
+		{f.flaws != 0, hasFlaws},
+		{len(f.verdicts) > 0, hasVerdicts},
+		{f.clearDue != never, hasClearDue},
+		{f.waiting != nil, hasWaiting},
+		{len(f.deferred) > 0, hasDeferred},
+		{len(f.limits) > 0, hasLimits},
+		{f.outlook != nil, hasOutlook},
+	} {
+		if x.there {
+			bits |= x.bit
+		}
 	}
-	list(w, f.windows, func(x window) {
-		list(w, x.items, w.contribution)
-		w.int(x.last)
-		w.bool(x.satisfied)
-	})
-	w.bool(f.waiting != nil)
-	if c := f.waiting; c != nil {
-		w.uint(uint64(c.stage))
-		w.int(c.at)
-		w.int(c.due)
-	}
-	list(w, f.deferred, w.step)
-	w.int(f.clearDue)
-	list(w, f.holds, func(h hold) {
-		w.byte(h.role)
-		w.fixed(h.object)
-		w.fixed(h.path)
-		w.int(h.due)
-		w.bool(h.lit)
-		w.step(h.step)
-	})
-	list(w, f.series, func(s series) {
-		w.byte(s.role)
-		w.fixed(s.id)
-		w.int(s.last)
-		w.int(s.since)
-		list(w, s.points, w.sampled)
-		list(w, s.trend, w.sampled)
-	})
-	list(w, f.limits, func(l limitSeries) {
-		w.byte(l.role)
-		w.fixed(l.id)
-		w.sampled(sampled{l.time, l.value})
-		list(w, l.labels, w.fixed)
-	})
-	list(w, f.stamps, func(s stamp) {
-		w.byte(s.guard)
-		w.int(s.time)
-	})
-	w.estimate(f.outlook)
-	list(w, f.verdicts, func(v verdict) {
-		w.byte(byte(v.claim))
-		w.byte(v.role)
-		w.int(v.time)
-		w.bool(v.known)
-		w.bool(v.holds)
-		w.texts(v.silent)
-	})
+	return bits
 }
 
-func (r *reader) fold() fold {
-	f := fold{at: r.int(), episodes: uint32(r.uint()), flaws: flaw(r.byte())}
-	if r.bool() {
-		f.open = r.episode()
+// body appends what is settled of a progress, and what was told of it.
+func (w *writer) body(p *progress) {
+	f := &p.settled
+	has := f.has()
+	if len(p.told) > 0 {
+		has |= hasTold
 	}
-	f.windows = items(r, 3, func() window {
-		x := window{items: items(r, 4, r.contribution), last: r.int(), satisfied: r.bool()}
-		for i := range x.items {
-			x.weight += uint64(x.items[i].weight)
+	w.fixed(uint64(f.at))
+	w.base, w.ref = f.at, 0
+	w.uint(has)
+	w.uint(uint64(f.episodes))
+	if has&hasOpen != 0 {
+		w.episode(f.open)
+	}
+	if has&hasWindows != 0 {
+		list(w, f.windows, w.window)
+	}
+	if has&hasTold != 0 {
+		list(w, p.told, func(x told) { w.told(p, &x) })
+	}
+	if has&^(hasOpen|hasWindows|hasTold) != 0 {
+		w.rest(f, has)
+	}
+}
+
+// rest appends what few folds have.
+func (w *writer) rest(f *fold, has uint64) {
+	if has&hasFlaws != 0 {
+		w.byte(byte(f.flaws))
+	}
+	if c := f.waiting; c != nil {
+		w.uint(uint64(c.stage))
+		w.time(c.at)
+		w.time(c.due)
+	}
+	if has&hasClearDue != 0 {
+		w.time(f.clearDue)
+	}
+	if has&hasDeferred != 0 {
+		list(w, f.deferred, w.step)
+	}
+	if has&hasHolds != 0 {
+		list(w, f.holds, func(h hold) {
+			w.byte(h.role)
+			w.fixed(h.object)
+			w.fixed(h.path)
+			w.time(h.due)
+			w.bool(h.lit)
+			w.step(h.step)
+		})
+	}
+	if has&hasSeries != 0 {
+		list(w, f.series, func(s series) {
+			w.byte(s.role)
+			w.fixed(s.id)
+			w.time(s.last)
+			w.time(s.since)
+			list(w, s.points, w.sampled)
+			list(w, s.trend, w.sampled)
+		})
+	}
+	if has&hasLimits != 0 {
+		list(w, f.limits, func(l limitSeries) {
+			w.byte(l.role)
+			w.fixed(l.id)
+			w.sampled(sampled{l.time, l.value})
+			list(w, l.labels, w.fixed)
+		})
+	}
+	if has&hasStamps != 0 {
+		list(w, f.stamps, func(s stamp) {
+			w.byte(s.guard)
+			w.time(s.time)
+		})
+	}
+	if has&hasOutlook != 0 {
+		w.estimate(f.outlook)
+	}
+	if has&hasVerdicts != 0 {
+		list(w, f.verdicts, func(v verdict) {
+			w.byte(byte(v.claim))
+			w.byte(v.role)
+			w.time(v.time)
+			w.bool(v.known)
+			w.bool(v.holds)
+			w.texts(v.silent)
+		})
+	}
+}
+
+// body reads into p, whose memory it uses again. The plan of p is known.
+func (r *reader) body(p *progress) {
+	f := &p.settled
+	old := *f
+	*f = fold{at: int64(r.fixed()), clearDue: never}
+	r.base, r.ref = f.at, 0
+	has := r.uint()
+	f.episodes = uint32(r.uint())
+	if has&hasOpen != 0 {
+		f.open = old.open
+		if f.open == nil {
+			f.open = &episode{}
 		}
-		return x
-	})
-	if r.bool() {
-		f.waiting = &candidate{stage: int(r.uint()), at: r.int(), due: r.int()}
+		r.episode(f.open)
 	}
-	f.deferred = items(r, 5, r.step)
-	f.clearDue = r.int()
-	f.holds = items(r, 24, func() hold {
-		return hold{role: r.byte(), object: r.fixed(), path: r.fixed(), due: r.int(), lit: r.bool(), step: r.step()}
-	})
-	f.series = items(r, 13, func() series {
-		return series{role: r.byte(), id: r.fixed(), last: r.int(), since: r.int(), points: items(r, 9, r.sampled), trend: items(r, 9, r.sampled)}
-	})
-	f.limits = items(r, 19, func() limitSeries {
-		l := limitSeries{role: r.byte(), id: r.fixed()}
-		s := r.sampled()
-		l.time, l.value = s.time, s.value
-		l.labels = items(r, 8, r.fixed)
-		return l
-	})
-	f.stamps = items(r, 2, func() stamp { return stamp{guard: r.byte(), time: r.int()} })
-	f.outlook = r.estimate()
-	f.verdicts = items(r, 6, func() verdict {
-		return verdict{claim: timerKind(r.byte()), role: r.byte(), time: r.int(), known: r.bool(), holds: r.bool(), silent: r.texts()}
-	})
-	return f
+	if has&hasWindows != 0 {
+		f.windows = again(r, 1, old.windows, r.window)
+	}
+	p.told = p.told[:0]
+	if has&hasTold != 0 {
+		p.told = again(r, 3, p.told, func(x *told) { r.told(p, x) })
+	}
+	if has&^(hasOpen|hasWindows|hasTold) != 0 {
+		r.rest(f, has)
+	}
+	if has >= hasOutlook<<1 {
+		r.fail()
+	}
+}
+
+// eachEvidence calls fn with the evidence of a body without reading the rest of it; false when the body has parts that have to be
+// read for that.
+func (r *reader) eachEvidence(fn func(evidence)) bool {
+	r.base = int64(r.fixed())
+	has := r.uint()
+	if has&^(hasOpen|hasWindows|hasTold) != 0 {
+		return false
+	}
+	some := func() {
+		if n := r.evidence(); n != 0 {
+			fn(n)
+		}
+	}
+	r.uint()
+	rungs := 0
+	if has&hasOpen != 0 {
+		rungs = r.evidenceOfEpisode(some)
+	}
+	if has&hasWindows != 0 {
+		for range r.count(1) {
+			n := r.uint()
+			for range n >> 2 {
+				r.skipContribution()
+				some()
+			}
+			if n&windowLast != 0 {
+				r.time()
+			}
+		}
+	}
+	if has&hasTold == 0 {
+		return true
+	}
+	for range r.count(3) {
+		flags := r.byte()
+		r.uint()
+		if flags&toldNamed != 0 {
+			r.fixed()
+		}
+		if flags&toldAsOpen == 0 {
+			r.evidenceOfEpisode(some)
+			continue
+		}
+		r.time()
+		r.time()
+		for range rungs {
+			r.uint()
+			some()
+		}
+	}
+	return true
+}
+
+// evidenceOfEpisode returns how many rungs were met.
+func (r *reader) evidenceOfEpisode(some func()) (rungs int) {
+	r.uint()
+	r.time()
+	r.time()
+	r.time()
+	for range r.count(3) {
+		r.time()
+		r.byte()
+		r.byte()
+	}
+	rungs = r.count(5)
+	for range rungs {
+		r.byte()
+		r.uint()
+		some()
+		some()
+		some()
+	}
+	if r.uint()&1 == 1 {
+		r.texts()
+		r.estimate()
+		r.text()
+	}
+	return rungs
+}
+
+func (r *reader) rest(f *fold, has uint64) {
+	if has&hasFlaws != 0 {
+		f.flaws = flaw(r.byte())
+	}
+	if has&hasWaiting != 0 {
+		f.waiting = &candidate{stage: int(r.uint()), at: r.time(), due: r.time()}
+	}
+	if has&hasClearDue != 0 {
+		f.clearDue = r.time()
+	}
+	if has&hasDeferred != 0 {
+		f.deferred = items(r, 5, r.step)
+	}
+	if has&hasHolds != 0 {
+		f.holds = items(r, 23, r.hold)
+	}
+	if has&hasSeries != 0 {
+		f.series = items(r, 13, r.series)
+	}
+	if has&hasLimits != 0 {
+		f.limits = items(r, 19, r.limit)
+	}
+	if has&hasStamps != 0 {
+		f.stamps = items(r, 2, r.stamp)
+	}
+	if has&hasOutlook != 0 {
+		f.outlook = r.estimate()
+	}
+	if has&hasVerdicts != 0 {
+		f.verdicts = items(r, 6, r.verdict)
+	}
+}
+
+func (r *reader) hold() hold {
+	return hold{role: r.byte(), object: r.fixed(), path: r.fixed(), due: r.time(), lit: r.bool(), step: r.step()}
+}
+
+func (r *reader) series() series {
+	return series{role: r.byte(), id: r.fixed(), last: r.time(), since: r.time(), points: items(r, 9, r.sampled), trend: items(r, 9, r.sampled)}
+}
+
+func (r *reader) limit() limitSeries {
+	l := limitSeries{role: r.byte(), id: r.fixed()}
+	s := r.sampled()
+	l.time, l.value = s.time, s.value
+	l.labels = items(r, 8, r.fixed)
+	return l
+}
+
+func (r *reader) stamp() stamp { return stamp{guard: r.byte(), time: r.time()} }
+
+func (r *reader) verdict() verdict {
+	return verdict{claim: timerKind(r.byte()), role: r.byte(), time: r.time(), known: r.bool(), holds: r.bool(), silent: r.texts()}
+}
+
+func (w *writer) window(x window) {
+	n := uint64(len(x.items)) << 2
+	if x.satisfied {
+		n |= windowSatisfied
+	}
+	if x.last != 0 {
+		n |= windowLast
+	}
+	w.uint(n)
+	for i := range x.items {
+		w.contribution(x.items[i])
+	}
+	if x.last != 0 {
+		w.time(x.last)
+	}
+}
+
+// What the number of a window's contributions says beside it.
+const (
+	windowSatisfied = 1 << iota
+	windowLast
+)
+
+func (r *reader) window(x *window) {
+	n := r.uint()
+	last := n&windowLast != 0
+	x.satisfied, x.weight, x.last = n&windowSatisfied != 0, 0, 0
+	if n >>= 2; n > uint64(len(r.b)/3) {
+		r.fail()
+		n = 0
+	}
+	x.items = slices.Grow(x.items[:0], int(n))[:n]
+	for i := range x.items {
+		x.items[i] = r.contribution()
+		x.weight += uint64(x.items[i].weight)
+	}
+	if last {
+		x.last = r.time()
+	}
+}
+
+// What told says beside its episode.
+const (
+	toldRetracted = 1 << iota
+	toldNamed     // its id does not follow from its episode
+	toldAsOpen    // its episode is the open one, but for what further records of its rungs change
+)
+
+// told appends what people were told of an episode. Mostly that is how the open one is.
+func (w *writer) told(p *progress, x *told) {
+	e, open := x.episode, p.settled.open
+	var flags byte
+	if x.retracted {
+		flags |= toldRetracted
+	}
+	if x.id != 0 || x.named != e.opened {
+		flags |= toldNamed
+	}
+	if e.follows(open) {
+		flags |= toldAsOpen
+	}
+	w.byte(flags)
+	w.uint(uint64(x.revision))
+	if flags&toldNamed != 0 {
+		w.fixed(x.name(p))
+	}
+	if flags&toldAsOpen == 0 {
+		w.episode(e)
+		return
+	}
+	last := e.path[len(e.path)-1].time
+	w.since(last, e.seen)
+	w.since(e.seen, e.quiet)
+	for i := range e.met {
+		m, o := &e.met[i], &open.met[i]
+		w.uint(o.count - m.count)
+		w.evidence(m.latest)
+	}
+}
+
+// follows reports whether e is open as it was before further records of its rungs.
+func (e *episode) follows(open *episode) bool {
+	if open == nil || e.number != open.number || e.opened != open.opened || e.flaws != open.flaws || e.forecast != nil || open.forecast != nil || e.reason != open.reason ||
+		len(e.met) != len(open.met) || !slices.Equal(e.path, open.path) || !slices.Equal(e.silent, open.silent) {
+		return false
+	}
+	for i := range e.met {
+		m, o := &e.met[i], &open.met[i]
+		if m.role != o.role || m.count > o.count || m.first != o.first || m.second != o.second {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) told(p *progress, x *told) {
+	e := x.episode
+	if e == nil {
+		e = &episode{}
+	}
+	flags := r.byte()
+	*x = told{revision: uint32(r.uint()), retracted: flags&toldRetracted != 0, episode: e}
+	if flags&toldNamed != 0 {
+		x.id = r.fixed()
+	}
+	open := p.settled.open
+	switch {
+	case flags&toldAsOpen == 0:
+		r.episode(e)
+	case open == nil || len(open.path) == 0:
+		r.fail()
+		return
+	default:
+		path, met := append(e.path[:0], open.path...), append(e.met[:0], open.met...)
+		*e = episode{number: open.number, opened: open.opened, path: path, met: met, flaws: open.flaws, silent: slices.Clone(open.silent), reason: open.reason}
+		e.seen = r.since(path[len(path)-1].time)
+		e.quiet = r.since(e.seen)
+		for i := range met {
+			met[i].count -= r.uint()
+			met[i].latest = r.evidence()
+		}
+	}
+	if flags&toldNamed == 0 {
+		x.named = e.opened
+	}
 }
 
 func (w *writer) episode(e *episode) {
 	w.uint(uint64(e.number))
-	w.int(e.opened)
-	w.int(e.seen)
-	w.int(e.quiet)
+	w.time(e.opened)
+	w.time(e.seen)
+	w.since(e.seen, e.quiet)
 	list(w, e.path, func(t turn) {
-		w.int(t.time)
+		w.since(e.opened, t.time)
 		w.byte(t.role)
 		w.byte(byte(t.state))
 	})
 	list(w, e.met, func(m met) {
 		w.byte(m.role)
 		w.uint(m.count)
-		w.text(string(m.first))
-		w.text(string(m.second))
-		w.text(string(m.latest))
+		w.evidence(m.first)
+		w.evidence(m.second)
+		w.evidence(m.latest)
 	})
-	w.byte(byte(e.flaws))
-	w.texts(e.silent)
-	w.estimate(e.forecast)
-	w.text(e.reason)
+	few := len(e.silent) > 0 || e.forecast != nil || e.reason != ""
+	x := uint64(e.flaws) << 1
+	if few {
+		x |= 1
+	}
+	w.uint(x)
+	if few {
+		w.texts(e.silent)
+		w.estimate(e.forecast)
+		w.text(e.reason)
+	}
 }
 
-func (r *reader) episode() *episode {
-	e := &episode{number: uint32(r.uint()), opened: r.int(), seen: r.int(), quiet: r.int()}
-	e.path = items(r, 3, func() turn {
-		t := turn{time: r.int(), role: r.byte(), state: stateCode(r.byte())}
-		if t.state < codeForming || t.state > codeExpired {
-			r.fail()
-		}
-		return t
-	})
-	e.met = items(r, 5, func() met {
-		return met{role: r.byte(), count: r.uint(), first: evidence(r.text()), second: evidence(r.text()), latest: evidence(r.text())}
-	})
-	e.flaws, e.silent, e.forecast, e.reason = flaw(r.byte()), r.texts(), r.estimate(), r.text()
+func (r *reader) turn(opened int64) turn {
+	t := turn{time: r.since(opened), role: r.byte(), state: stateCode(r.byte())}
+	if t.state < codeForming || t.state > codeExpired {
+		r.fail()
+	}
+	return t
+}
+
+func (r *reader) met(m *met) {
+	*m = met{role: r.byte(), count: r.uint(), first: r.evidence(), second: r.evidence(), latest: r.evidence()}
+}
+
+// episode reads into e, whose memory it uses again.
+func (r *reader) episode(e *episode) {
+	path, ms := e.path, e.met
+	*e = episode{number: uint32(r.uint()), opened: r.time(), seen: r.time()}
+	e.quiet = r.since(e.seen)
+	e.path = again(r, 3, path, func(t *turn) { *t = r.turn(e.opened) })
+	e.met = again(r, 5, ms, r.met)
+	few := true
+	if r.version == 1 {
+		e.flaws = flaw(r.byte())
+	} else {
+		x := r.uint()
+		few, e.flaws = x&1 == 1, flaw(x>>1)
+	}
+	if few {
+		e.silent, e.forecast, e.reason = r.texts(), r.estimate(), r.text()
+	}
 	if len(e.path) == 0 {
 		r.fail()
 	}
-	return e
 }
 
 func (w *writer) contribution(c contribution) {
-	w.int(c.time)
-	w.uint(uint64(c.weight))
-	w.uint(c.value)
-	w.text(string(c.text))
+	w.time(c.time)
+	if c.value == 0 {
+		w.uint(uint64(c.weight) << 1)
+	} else {
+		w.uint(uint64(c.weight)<<1 | 1)
+		w.fixed(c.value)
+	}
+	w.evidence(c.text)
 }
 
 func (r *reader) contribution() contribution {
-	return contribution{time: r.int(), weight: uint32(r.uint()), value: r.uint(), text: evidence(r.text())}
+	if r.version == 1 {
+		return contribution{time: r.time(), weight: uint32(r.uint()), value: r.uint(), text: r.evidence()}
+	}
+	c := contribution{time: r.time()}
+	n := r.uint()
+	c.weight = uint32(n >> 1)
+	if n&1 == 1 {
+		c.value = r.fixed()
+	}
+	c.text = r.evidence()
+	return c
+}
+
+// skipContribution passes what is before its evidence.
+func (r *reader) skipContribution() {
+	r.time()
+	if r.uint()&1 == 1 {
+		r.fixed()
+	}
 }
 
 func (w *writer) step(s step) {
-	w.int(s.time)
+	w.time(s.time)
 	w.uint(s.roles)
 	w.uint(uint64(s.weight))
 	w.values(s.values)
-	w.text(string(s.text))
+	w.evidence(s.text)
 }
 
 func (r *reader) step() step {
-	return step{time: r.int(), roles: r.uint(), weight: uint32(r.uint()), values: r.values(), text: evidence(r.text())}
+	return step{time: r.time(), roles: r.uint(), weight: uint32(r.uint()), values: r.values(), text: r.evidence()}
 }
 
 func (w *writer) values(v []distinctValue) {
@@ -175,11 +551,11 @@ func (r *reader) values() []distinctValue {
 }
 
 func (w *writer) sampled(s sampled) {
-	w.int(s.time)
+	w.time(s.time)
 	w.float(s.value)
 }
 
-func (r *reader) sampled() sampled { return sampled{r.int(), r.float()} }
+func (r *reader) sampled() sampled { return sampled{r.time(), r.float()} }
 
 func (w *writer) estimate(e *estimate) {
 	w.bool(e != nil)
@@ -190,10 +566,10 @@ func (w *writer) estimate(e *estimate) {
 	w.fixed(e.series)
 	w.float(e.limit)
 	w.float(e.value)
-	w.int(e.now)
-	w.int(e.expected)
-	w.int(e.earliest)
-	w.int(e.latest)
+	w.time(e.now)
+	w.time(e.expected)
+	w.time(e.earliest)
+	w.time(e.latest)
 }
 
 func (r *reader) estimate() *estimate {
@@ -201,12 +577,12 @@ func (r *reader) estimate() *estimate {
 		return nil
 	}
 	return &estimate{
-		metric: r.text(), series: r.fixed(), limit: r.float(), value: r.float(), now: r.int(), expected: r.int(), earliest: r.int(), latest: r.int(),
+		metric: r.text(), series: r.fixed(), limit: r.float(), value: r.float(), now: r.time(), expected: r.time(), earliest: r.time(), latest: r.time(),
 	}
 }
 
 func (w *writer) kept(k *kept) {
-	w.int(k.time)
+	w.time(k.time)
 	w.uint(k.seq)
 	w.fixed(k.id)
 	w.text(k.source)
@@ -221,13 +597,13 @@ func (w *writer) kept(k *kept) {
 	w.fixed(k.series)
 	list(w, k.labels, w.fixed)
 	w.values(k.values)
-	w.text(string(k.text))
+	w.evidence(k.text)
 }
 
 func (r *reader) kept() *kept {
 	return &kept{
-		time: r.int(), seq: r.uint(), id: r.fixed(), source: r.text(), on: r.uint(), off: r.uint(), weight: uint32(r.uint()),
+		time: r.time(), seq: r.uint(), id: r.fixed(), source: r.text(), on: r.uint(), off: r.uint(), weight: uint32(r.uint()),
 		sample: r.bool(), deleted: r.bool(), value: r.float(), object: r.fixed(), path: r.fixed(), series: r.fixed(), labels: items(r, 8, r.fixed), values: r.values(),
-		text: evidence(r.text()),
+		text: r.evidence(),
 	}
 }

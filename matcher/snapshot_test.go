@@ -108,18 +108,23 @@ func TestDirtyGivesOnlyWhatChanged(t *testing.T) {
 	s := newScript(t, noLateness(), "stages: ["+stageA+"]\n"+quickly)
 	s.mark(0, "main")
 	s.see("1 A", "2 A node=n2")
-	require.Len(t, stored(map[string][]byte{}, s.tracker), 5, "two progresses, the source, ids and the rest")
+	require.Len(t, stored(map[string][]byte{}, s.tracker), 7, "two progresses, the evidence of each, the source, ids and the rest")
 	require.Empty(t, stored(map[string][]byte{}, s.tracker))
 	s.see("3 A node=n2")
-	require.Len(t, stored(map[string][]byte{}, s.tracker), 3, "one progress, ids and the rest")
-	removed := 0
+	require.Len(t, stored(map[string][]byte{}, s.tracker), 4, "one progress, its new evidence, ids and the rest")
+	removed, details := 0, 0
 	s.mark(100, "main")
-	s.tracker.Dirty(func(_, value []byte) {
-		if value == nil {
+	s.tracker.Dirty(func(key, value []byte) {
+		switch {
+		case value != nil:
+		case bytes.HasPrefix(key, []byte(matcher.DetailPrefix)):
+			details++
+		default:
 			removed++
 		}
 	})
 	require.Equal(t, 2, removed)
+	require.Equal(t, 3, details, "what was shown of them goes with them")
 }
 
 func TestRestoreAfterTheSignatureWentClosesItsWarnings(t *testing.T) {
@@ -165,13 +170,13 @@ func TestRestoreRefusesDamage(t *testing.T) {
 	require.ErrorContains(t, s.tracker.Restore([]byte("m"), state["m"]), "in use")
 }
 
-// TestStoredSnapshotStillOpens reads what an earlier version wrote. When it fails, the format changed: raise the version.
+// TestStoredSnapshotStillOpens reads what earlier versions wrote. When it fails, the format changed: raise the version.
 func TestStoredSnapshotStillOpens(t *testing.T) {
 	t.Parallel()
 	s := fill(t)
-	file := filepath.Join("testdata", "snapshot-1.hex")
 	state := stored(map[string][]byte{}, s.tracker)
-	if *updateGolden {
+	if *updateGolden { // the newest format only
+		file := filepath.Join("testdata", "snapshot-2.hex")
 		var b strings.Builder
 		for _, key := range slices.Sorted(maps.Keys(state)) {
 			fmt.Fprintf(&b, "%x %x\n", key, state[key])
@@ -179,19 +184,32 @@ func TestStoredSnapshotStillOpens(t *testing.T) {
 		require.NoError(t, os.MkdirAll("testdata", 0o750))
 		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o600))
 	}
+	for _, name := range []string{"snapshot-1.hex", "snapshot-2.hex"} {
+		old := readSnapshot(t, filepath.Join("testdata", name))
+		again := s.restored(old)
+		require.Equal(t, s.tracker.Open(), again.tracker.Open(), name)
+		require.Equal(t, s.tracker.Explain("spec", ""), again.tracker.Explain("spec", ""), name)
+
+		stored(old, again.tracker) // the newest format from here on
+		last := s.restored(old)
+		require.Equal(t, s.tracker.Open(), last.tracker.Open(), name)
+		require.Empty(t, stored(map[string][]byte{}, last.tracker), name)
+	}
+}
+
+func readSnapshot(t *testing.T, file string) map[string][]byte {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	old := map[string][]byte{}
+	state := map[string][]byte{}
 	for line := range strings.Lines(string(text)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		k, err := hex.DecodeString(key)
 		require.NoError(t, err)
-		old[string(k)], err = hex.DecodeString(value)
+		state[string(k)], err = hex.DecodeString(value)
 		require.NoError(t, err)
 	}
-	again := s.restored(old)
-	require.Equal(t, s.tracker.Open(), again.tracker.Open())
-	require.Equal(t, s.tracker.Explain("spec", ""), again.tracker.Explain("spec", ""))
+	return state
 }
 
 func FuzzRestore(f *testing.F) {

@@ -29,44 +29,60 @@ type Tracker struct {
 	options  TrackerOptions
 	program  Lookup
 	plans    map[uint64]*plan // nil values are digests that are not known
-	progress map[progressKey]*progress
+	numbers  []*plan          // by plan.number; nil when it is free
+	lastPlan *plan            // of the last hit
+	table    table
+	blocks   blocks
+	wheel    wheel
+	live     []*progress // what does not rest; nil where a place is free
+	spare    []uint32    // the free places
+	pool     []*progress // progresses that came to rest, for the next ones
+	warm     []*progress // a ring of those that could rest
+	warmed   int
+	kept     []*kept // hits that are settled, for the next ones
 	timers   timers
-	recent   recency
+	oldest   []candidateSlot // for eviction, the next one last
 	seen     *seenIDs
 	water    *Watermark
 	horizon  int64
 	names    map[string]string // sources, so that hits share one copy
+	firsts   firsts
 	touches  uint64
+	evidence evidenceLog
 	changes  []Change
-	dirty    []*progress
-	removed  map[string]bool // storage keys
-	restored bool            // progresses came from Restore and are not linked yet
-	metaTold metaState       // what was last given to Dirty
+	dirty    []dirtySlot
+	replaced []evidence          // what the store holds of the progresses that changed
+	removed  map[string]bool     // storage keys
+	restored bool                // progresses came from Restore and are not linked yet
+	details  map[evidence][]byte // evidence that came from Restore
+	old      bool                // what came from Restore is of an older format
+	metaTold metaState           // what was last given to Dirty
 	stats    Stats
+	packed   writer   // scratch
+	looked   progress // scratch
+	fired    []uint32
+	manner   manner
 }
 
-type progressKey struct {
-	digest uint64
-	key    string
-}
-
-// progress is one signature and key.
+// progress is one signature and key that does not rest.
 type progress struct {
-	plan    *plan
-	key     string
-	hash    uint64
-	settled fold
-	prompt  *fold   // settled with pending on top; nil when that is the same
-	folded  int     // how many of pending are in prompt
-	pending []*kept // in order
-	told    []told
-	floor   int64 // nothing older can be folded any more, beside the horizon
+	plan     *plan
+	key      splitKey // the last part is in its block
+	slot     uint32
+	asleep   bool // settled and told are in the block still
+	settled  fold
+	prompt   *fold   // settled with pending on top; nil when that is the same, or when nobody asked yet
+	folded   int     // how many of pending are in prompt
+	pending  []*kept // in order
+	pendings []*kept // memory for a few
+	weight   uint64  // while asleep: of what pending hits add to the current stage
+	told     []told
+	floor    int64 // nothing older can be folded any more, beside the horizon
 
-	due        int64
-	place      int // in the timers, or -1
-	prev, next *progress
-	touched    uint64
-	dirty      bool
+	due   int64
+	place int // in the timers, or -1
+	warm  int // its place among the warm, from 1
+	dirt  int // its place in the dirty, when it is one of them
 }
 
 // NewTracker returns a tracker without state for the signatures of p.
@@ -76,26 +92,43 @@ func NewTracker(p Lookup, o TrackerOptions) (*Tracker, error) {
 		return nil, err
 	}
 	return &Tracker{
-		options: o, program: p, plans: map[uint64]*plan{}, progress: map[progressKey]*progress{}, seen: newSeenIDs(o.MaxSeen),
-		water: newWatermark(o), horizon: longAgo, names: map[string]string{}, removed: map[string]bool{}, metaTold: metaState{horizon: longAgo},
+		options: o, program: p, plans: map[uint64]*plan{}, table: newTable(), seen: newSeenIDs(o.MaxSeen), evidence: evidenceLog{next: 1, base: 1, bound: o.MaxEvidence},
+		water: newWatermark(o), horizon: longAgo, names: map[string]string{}, firsts: newFirsts(), removed: map[string]bool{}, metaTold: metaState{horizon: longAgo, evidence: 1},
 	}, nil
 }
 
 // plan returns the signature of a digest, or nil.
 func (t *Tracker) plan(digest uint64) *plan {
+	if p := t.lastPlan; p != nil && p.Digest == digest {
+		return p
+	}
 	p, known := t.plans[digest]
 	if !known {
 		if c := t.program.Lookup(digest); c != nil {
 			p = newPlan(c, t.options.Lateness)
+			t.number(p)
 			t.plans[digest] = p
 		}
 	}
+	t.lastPlan = p
 	return p
+}
+
+// number gives a plan its number.
+func (t *Tracker) number(p *plan) {
+	at := slices.Index(t.numbers, nil)
+	if at < 0 {
+		at = len(t.numbers)
+		t.numbers = append(t.numbers, nil)
+	}
+	p.number = uint32(at)
+	t.numbers[at] = p
 }
 
 // Observe takes a hit and copies what it keeps. A hit whose record id is 0 is never a repeat.
 func (t *Tracker) Observe(h *Hit) {
 	t.ready()
+	t.tidy()
 	t.stats.Hits++
 	pl := t.plan(h.Signature)
 	if pl == nil {
@@ -103,7 +136,7 @@ func (t *Tracker) Observe(h *Hit) {
 		return
 	}
 	hash := progressHash(h.Signature, h.Key)
-	p := t.progress[progressKey{h.Signature, string(h.Key)}]
+	n := t.find(pl, h.Key, hash)
 	if h.Record.ID != 0 {
 		added, forgot := t.seen.add((hash ^ h.Record.ID) * 0x9e3779b97f4a7c15)
 		if forgot {
@@ -111,50 +144,67 @@ func (t *Tracker) Observe(h *Hit) {
 		}
 		if !added {
 			t.stats.Repeats++
-			if p != nil {
-				t.repeat(p, h)
+			if n != noSlot && t.table.at(n).live&slotLive != 0 { // what rests has nothing pending
+				t.repeat(t.rouse(n), h)
 			}
 			return
 		}
 	}
-	if p == nil {
-		p = t.begin(pl, string(h.Key), hash)
+	if n == noSlot {
+		n = t.begin(pl, h.Key, hash)
 	}
+	p := t.rouse(n)
 	t.touch(p)
-	k := pl.newKept(h, t.name(h.Source))
-	if k.time <= t.horizon || k.time < p.floor {
+	k := t.newKept(pl, h)
+	switch late := k.time <= t.horizon || k.time < p.floor; {
+	case late:
+		t.wake(p)
 		t.late(p, k)
-	} else {
+	case t.quietly(p, k):
+		return
+	default:
+		t.wake(p)
 		t.wait(p, k)
 	}
 	t.tell(p)
 	t.schedule(p)
 }
 
-// begin makes a progress, and room for it.
-func (t *Tracker) begin(pl *plan, key string, hash uint64) *progress {
-	for len(t.progress) >= t.options.MaxProgress {
-		t.evict(t.recent.oldest)
-	}
-	p := &progress{plan: pl, key: key, hash: hash, settled: newFold(), floor: longAgo, due: never, place: -1}
-	t.progress[progressKey{pl.Digest, key}] = p
-	return p
-}
-
 func (t *Tracker) touch(p *progress) {
 	t.touches++
-	p.touched = t.touches
-	t.recent.touch(p)
+	t.table.at(p.slot).touched = t.touches
 	t.soil(p)
 }
 
-// soil marks p for the next Dirty.
+// soil marks p for the next Dirty. It is called before p changes, because what is stored of it may have to be removed.
 func (t *Tracker) soil(p *progress) {
-	if !p.dirty {
-		p.dirty = true
-		t.dirty = append(t.dirty, p)
+	s := t.table.at(p.slot)
+	if s.live&slotDirty == 0 {
+		s.live |= slotDirty
+		p.dirt = len(t.dirty)
+		t.dirty = append(t.dirty, dirtySlot{slot: p.slot})
 	}
+	t.capture(p)
 }
+
+// capture notes which evidence of a progress that is about to change is stored.
+func (t *Tracker) capture(p *progress) {
+	s := t.table.at(p.slot)
+	if p.asleep || s.live&(slotDirty|slotCaptured) != slotDirty {
+		return
+	}
+	s.live |= slotCaptured
+	from := len(t.replaced)
+	p.eachEvidence(func(n evidence) {
+		if n < t.evidence.base && !slices.Contains(t.replaced[from:], n) {
+			t.replaced = append(t.replaced, n)
+		}
+	})
+	t.dirty[p.dirt].from, t.dirty[p.dirt].to = uint32(from), uint32(len(t.replaced))
+}
+
+// dirtySlot is a progress that changed since the last Dirty, and where in replaced its stored evidence is.
+type dirtySlot struct{ slot, from, to uint32 }
 
 // name returns one copy of a source's name for all hits.
 func (t *Tracker) name(source string) string {
@@ -185,6 +235,7 @@ func (t *Tracker) late(p *progress, k *kept) {
 			p.settled.hit(t.settler(p), k)
 		}
 	}
+	t.forget(k)
 	p.refold()
 	if due, _, _ := p.settled.next(p.plan); due <= t.horizon { // what it made due is decided now, whenever Advance is called next
 		t.settle(p)
@@ -197,8 +248,8 @@ func (t *Tracker) wait(p *progress, k *kept) {
 	for at > 0 && k.compare(p.pending[at-1]) < 0 {
 		at--
 	}
-	p.pending = slices.Insert(p.pending, at, k)
-	t.stats.Pending++
+	t.add(p, at, k)
+	p.weight = noWeight
 	if at < p.folded { // it comes before what was folded
 		p.refold()
 	} else {
@@ -209,6 +260,16 @@ func (t *Tracker) wait(p *progress, k *kept) {
 	}
 }
 
+// add puts a hit among the pending.
+func (t *Tracker) add(p *progress, at int, k *kept) {
+	if cap(p.pendings) == 0 {
+		p.pendings = make([]*kept, 0, 4)
+		p.pending = append(p.pendings, p.pending...)
+	}
+	p.pending = slices.Insert(p.pending, at, k)
+	t.stats.Pending++
+}
+
 // repeat takes a hit in place of the one with the same record id when it comes first in the order of folding and that one is
 // not settled: which of two sources is quicker to tell the same must make no difference.
 func (t *Tracker) repeat(p *progress, h *Hit) {
@@ -216,15 +277,18 @@ func (t *Tracker) repeat(p *progress, h *Hit) {
 	if at < 0 {
 		return
 	}
-	k := p.plan.newKept(h, t.name(h.Source))
+	k := t.newKept(p.plan, h)
 	if k.compare(p.pending[at]) >= 0 || k.time <= t.horizon || k.time < p.floor {
+		t.forget(k)
 		return
 	}
+	t.touch(p)
+	t.wake(p)
+	t.forget(p.pending[at])
 	p.pending = slices.Delete(p.pending, at, at+1)
 	t.stats.Pending--
 	p.refold()
 	t.wait(p, k)
-	t.touch(p)
 	t.tell(p)
 	t.schedule(p)
 }
@@ -232,13 +296,14 @@ func (t *Tracker) repeat(p *progress, h *Hit) {
 // settleEarly folds the oldest pending hit for good. Timers that are not settled wait on.
 func (t *Tracker) settleEarly(p *progress) {
 	k := p.pending[0]
-	p.take(1)
 	t.stats.Pending--
 	t.stats.SettledEarly++
 	p.floor = max(p.floor, k.time)
+	closed := p.settled.closed()
 	p.settled.flawed(flawSettledEarly)
 	p.settled.hit(t.settler(p), k)
-	if p.folded == 0 {
+	t.take(p, 1)
+	if p.folded == 0 || p.prompt.closed() != closed { // the flaw is of the episode that was open then
 		p.refold()
 		return
 	}
@@ -247,10 +312,11 @@ func (t *Tracker) settleEarly(p *progress) {
 }
 
 // take drops the n oldest pending hits.
-func (p *progress) take(n int) {
+func (t *Tracker) take(p *progress, n int) {
+	t.forget(p.pending[:n]...)
 	clear(p.pending[:n])
 	if p.pending = p.pending[n:]; len(p.pending) == 0 {
-		p.pending = nil
+		p.pending, p.weight = p.pendings[:0], 0
 	}
 }
 
@@ -295,7 +361,7 @@ func (t *Tracker) settler(p *progress) *folder {
 
 // elsewhere reports whether a scope contradicts the progress's key.
 func (p *progress) elsewhere(scope record.Attrs) bool {
-	for name, value := range keyText(p.key).parts() {
+	for name, value := range keyText(p.key.text()).parts() {
 		for _, attr := range p.plan.keyAttrs[name] {
 			if v, ok := scope.Get(attr); ok && v != value {
 				return true
@@ -322,16 +388,19 @@ func (t *Tracker) Advance() {
 
 func (t *Tracker) advance(horizon int64) {
 	t.horizon = max(t.horizon, horizon)
+	t.tick()
 	for len(t.timers) > 0 && t.timers[0].due <= t.horizon {
 		p := t.timers[0]
+		t.wake(p)
+		t.soil(p)
 		t.settle(p)
 		t.tell(p)
-		t.soil(p)
 		t.schedule(p)
 		if p.place >= 0 && p.due <= t.horizon { // it was settled a moment ago, so nothing is; but a loop here would have no end
 			t.timers.set(p, after(t.horizon, 1))
 		}
 	}
+	t.tidy()
 }
 
 // settle folds hits and fires timers up to the horizon, in the order of their times.
@@ -366,7 +435,7 @@ func (t *Tracker) settle(p *progress) {
 		break
 	}
 	t.stats.Pending -= n
-	p.take(n)
+	t.take(p, n)
 	if p.floor <= t.horizon {
 		p.floor = longAgo
 	}
@@ -380,9 +449,20 @@ func (t *Tracker) settle(p *progress) {
 	}
 }
 
-// schedule says when p has to be looked at again, and forgets it when it has nothing left.
+// schedule says when p has to be looked at again. It lets p rest when nothing is pending, and forgets it when it has nothing left.
 func (t *Tracker) schedule(p *progress) {
-	due, _, _ := p.settled.next(p.plan)
+	due, gone := t.dueOf(p)
+	switch {
+	case gone:
+		t.remove(p)
+	case t.keepWarm(p) || !t.rest(p, due):
+		t.timers.set(p, due)
+	}
+}
+
+// dueOf is when p has to be looked at again; gone when it is not worth keeping.
+func (t *Tracker) dueOf(p *progress) (due int64, gone bool) {
+	due, _, _ = p.settled.next(p.plan)
 	if len(p.pending) > 0 {
 		due = min(due, p.pending[0].time)
 	}
@@ -394,29 +474,26 @@ func (t *Tracker) schedule(p *progress) {
 	if len(p.pending) == 0 && len(p.told) == 0 {
 		nothing, until := p.settled.idle(p.plan)
 		if nothing || until < t.horizon {
-			t.remove(p)
-			return
+			return due, true
 		}
 		if until != never && until != longAgo {
 			due = min(due, after(until, 1))
 		}
 	}
-	t.timers.set(p, due)
+	return due, false
 }
 
 func (t *Tracker) remove(p *progress) {
+	s := t.table.at(p.slot)
+	t.soil(p) // so that what is stored of it is noted
 	t.stats.Pending -= len(p.pending)
-	delete(t.progress, progressKey{p.plan.Digest, p.key})
 	t.timers.remove(p)
-	t.recent.remove(p)
 	t.removed[string(p.storageKey())] = true
+	t.wheel.unlink(&t.table, p.slot)
+	t.blocks.release(s.block)
+	t.retire(p)
+	t.table.drop(p.slot)
 	p.plan = nil
-}
-
-// evict makes room: the progress that was hit least recently goes, and its warning is closed as far as anyone can know.
-func (t *Tracker) evict(p *progress) {
-	t.stats.EvictedProgress++
-	t.giveUp(p, "more than the allowed number of progresses were open, and this one was heard of least recently", flawEvicted)
 }
 
 // Changes returns what happened since the last call, oldest first: the order in which hits came and, of what an Advance
@@ -433,22 +510,51 @@ func (t *Tracker) Changes() []Change {
 func (t *Tracker) Swap(p Lookup) {
 	t.ready()
 	t.program = p
+	old := slices.Clone(t.numbers)
 	clear(t.plans)
+	t.lastPlan = nil
+	for i, x := range old {
+		if x == nil {
+			continue
+		}
+		next := t.next(x)
+		t.numbers[i] = next
+		if next != nil {
+			t.plans[x.Digest] = next
+		}
+	}
 	var gone []*progress
-	for _, x := range t.progress {
-		if next := t.plan(x.plan.Digest); next != nil {
-			x.plan = next
-		} else {
+	for n := range t.table.each {
+		number := t.head(n).plan
+		switch next := t.numbers[number]; {
+		case next == nil:
+			t.numbers[number] = old[number] // until it is closed
+			x := t.rouse(n)
+			t.wake(x)
 			gone = append(gone, x)
+			t.numbers[number] = nil
+		case t.table.at(n).live&slotLive != 0:
+			t.rouse(n).plan = next
 		}
 	}
 	t.closeGone(gone)
 }
 
+// next is a plan as the program has it now, under the number that it has; nil when its signature is not there any more.
+func (t *Tracker) next(p *plan) *plan {
+	c := t.program.Lookup(p.Digest)
+	if c == nil {
+		return nil
+	}
+	n := newPlan(c, t.options.Lateness)
+	n.number = p.number
+	return n
+}
+
 // closeGone gives up progresses whose signature is not there any more.
 func (t *Tracker) closeGone(gone []*progress) {
 	slices.SortFunc(gone, func(a, b *progress) int {
-		return cmp.Or(strings.Compare(a.plan.Signature.ID, b.plan.Signature.ID), cmp.Compare(a.plan.Digest, b.plan.Digest), strings.Compare(a.key, b.key))
+		return cmp.Or(strings.Compare(a.plan.Signature.ID, b.plan.Signature.ID), cmp.Compare(a.plan.Digest, b.plan.Digest), a.key.compare(b.key))
 	})
 	for _, p := range gone {
 		t.giveUp(p, "the signature was changed or removed", 0)
@@ -457,37 +563,6 @@ func (t *Tracker) closeGone(gone []*progress) {
 
 func progressHash(digest uint64, key []byte) uint64 {
 	return xxhash.Sum64(key) ^ digest*0x9ddfea08eb382d69
-}
-
-// recency is a list of progresses by their last hit.
-type recency struct{ oldest, newest *progress }
-
-func (r *recency) touch(p *progress) {
-	if r.newest == p {
-		return
-	}
-	r.remove(p)
-	p.prev = r.newest
-	if r.newest != nil {
-		r.newest.next = p
-	} else {
-		r.oldest = p
-	}
-	r.newest = p
-}
-
-func (r *recency) remove(p *progress) {
-	if p.prev != nil {
-		p.prev.next = p.next
-	} else if r.oldest == p {
-		r.oldest = p.next
-	}
-	if p.next != nil {
-		p.next.prev = p.prev
-	} else if r.newest == p {
-		r.newest = p.prev
-	}
-	p.prev, p.next = nil, nil
 }
 
 func when(t int64) time.Time { return time.Unix(0, t).UTC() }

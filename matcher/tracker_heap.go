@@ -1,7 +1,5 @@
 package matcher
 
-import "strings"
-
 // timers is a heap of progresses by the time at which something of theirs is due: the least first, equal ones by signature
 // and key, so that the order does not depend on how they came in.
 type timers []*progress
@@ -13,7 +11,7 @@ func (p *progress) before(o *progress) bool {
 	if p.plan.Digest != o.plan.Digest {
 		return p.plan.Digest < o.plan.Digest
 	}
-	return strings.Compare(p.key, o.key) < 0
+	return p.key.compare(o.key) < 0
 }
 
 // set moves p to where its new due time belongs; never takes it out.

@@ -2,8 +2,6 @@ package matcher
 
 import (
 	"cmp"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -13,7 +11,7 @@ import (
 // streamAttr is the attribute that stands behind a key that fell back to the stream.
 const streamAttr = record.FilePath
 
-// kept is what a tracker keeps of a hit. It owns its memory and is never written again.
+// kept is what a tracker keeps of a hit. It owns its memory and is not written again until it is forgotten.
 type kept struct {
 	time    int64
 	seq, id uint64
@@ -31,10 +29,16 @@ type kept struct {
 	text         evidence
 }
 
-// keep copies what the fold needs of a hit.
-func (p *plan) newKept(h *Hit, source string) *kept {
-	r := &h.Record
-	k := &kept{
+// newKept copies what the fold needs of a hit.
+func (t *Tracker) newKept(p *plan, h *Hit) *kept {
+	r, source := &h.Record, t.name(h.Source)
+	var k *kept
+	if last := len(t.kept) - 1; last >= 0 {
+		k, t.kept = t.kept[last], t.kept[:last]
+	} else {
+		k = &kept{}
+	}
+	*k = kept{
 		time: min(max(r.Time, -latest), latest), seq: r.Seq, id: r.ID, source: source, on: h.On, off: h.Off &^ h.On,
 		weight: max(r.Count, 1), sample: r.Kind == record.Sample, value: r.Value,
 	}
@@ -58,8 +62,20 @@ func (p *plan) newKept(h *Hit, source string) *kept {
 			}
 		}
 	}
-	k.text = newEvidence(r, source)
+	k.text = t.evidence.add(r, source)
 	return k
+}
+
+// keptSpare is how many are kept for use again.
+const keptSpare = 4096
+
+// forget lets a hit's memory be used again. Nothing holds it; what it points to may be held.
+func (t *Tracker) forget(list ...*kept) {
+	for _, k := range list {
+		if len(t.kept) < keptSpare {
+			t.kept = append(t.kept, k)
+		}
+	}
 }
 
 // compare is the order in which hits are folded.
@@ -117,68 +133,14 @@ func valueOf(parts []KeyPart, a record.Attrs) (hash uint64, whole bool) {
 	return max(d.Sum64(), 1), true // 0 means that there is none
 }
 
-// hashPart adds a string with its length, so that neighbours cannot run together.
-func hashPart(d *xxhash.Digest, s string) {
-	n := len(s)
+// hashPart adds a string, which may come in pieces, with its length, so that neighbours cannot run together.
+func hashPart(d *xxhash.Digest, pieces ...string) {
+	n := 0
+	for _, s := range pieces {
+		n += len(s)
+	}
 	_, _ = d.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
-	_, _ = d.WriteString(s)
-}
-
-// What is kept of a record to be shown.
-const (
-	maxEvidenceText  = 400
-	maxEvidenceAttrs = 32
-	maxEvidenceValue = 200
-)
-
-// evidence is a record to be shown, encoded: most are never looked at, and all are copied and stored often. It is immutable.
-type evidence string
-
-func newEvidence(r *record.Record, source string) evidence {
-	w := writer{b: make([]byte, 0, 256)}
-	w.byte(byte(r.Kind))
-	w.fixed(uint64(r.Time))
-	w.fixed(r.ID)
-	w.text(source)
-	w.text(clipText(viewString(r.Text), maxEvidenceText))
-	n := min(len(r.Attrs), maxEvidenceAttrs)
-	w.uint(uint64(n))
-	for _, a := range r.Attrs[:n] {
-		w.text(a.Key)
-		w.text(clipText(a.Value, maxEvidenceValue))
+	for _, s := range pieces {
+		_, _ = d.WriteString(s)
 	}
-	return evidence(w.b)
-}
-
-// open decodes the evidence; what cannot be read is left empty.
-func (e evidence) open(stage string) Evidence {
-	r := reader{b: []byte(e)}
-	x := Evidence{Stage: stage, Kind: record.Kind(r.byte()).String()}
-	x.Time = when(int64(r.fixed()))
-	x.Record = r.fixed()
-	x.Source = r.text()
-	x.Text = r.text()
-	if n := r.count(2); n > 0 {
-		x.Attrs = make(map[string]string, n)
-		for range n {
-			k := r.text()
-			x.Attrs[k] = r.text()
-		}
-	}
-	return x
-}
-
-// clipText makes s valid UTF-8 of at most n bytes.
-func clipText(s string, n int) string {
-	if len(s) > n {
-		cut := n
-		for cut > n-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
-	if utf8.ValidString(s) {
-		return s
-	}
-	return strings.ToValidUTF8(s, "?") // one byte for one or more, so it does not grow
 }

@@ -21,6 +21,11 @@ type TrackerOptions struct {
 	MaxProgress int
 	// MaxPending is how many hits of one progress may wait to be settled. 512 when 0. Beyond it the oldest are settled early.
 	MaxPending int
+	// MaxEvidence is how many bytes of evidence are in memory. 64 MiB when 0. Beyond it the oldest is shed, counted, and the warning
+	// that would have shown it marked. With Details it bounds only what came since the last Dirty.
+	MaxEvidence int
+	// Details are where what [Tracker.Dirty] gave is found again, so that evidence need not be in memory. Without it, it is.
+	Details Details
 	// MaxSeen is how many hits are remembered so that a repeat is known. 1,000,000 when 0.
 	MaxSeen int
 }
@@ -47,7 +52,7 @@ func (o TrackerOptions) filled() (TrackerOptions, error) {
 		value *int
 		zero  int
 		name  string
-	}{{&o.MaxProgress, 1_000_000, "progress"}, {&o.MaxPending, 512, "pending"}, {&o.MaxSeen, 1_000_000, "seen"}} {
+	}{{&o.MaxProgress, 1_000_000, "progress"}, {&o.MaxPending, 512, "pending"}, {&o.MaxEvidence, 64 << 20, "evidence"}, {&o.MaxSeen, 1_000_000, "seen"}} {
 		if *n.value == 0 {
 			*n.value = n.zero
 		}

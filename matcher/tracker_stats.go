@@ -16,6 +16,7 @@ type Stats struct {
 	LateSamples     uint64 `json:"late_sample"`
 	Stale           uint64 `json:"stale"`
 	ForgottenIDs    uint64 `json:"forgotten_ids"`
+	ShedEvidence    uint64 `json:"shed_evidence"`
 	CELErrors       uint64 `json:"cel_errors"` // of an Engine's scan; a tracker has none
 
 	Hits      uint64 `json:"hits"`
@@ -35,7 +36,7 @@ type Stats struct {
 func (s *Stats) Losses() map[string]uint64 {
 	return map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors, "shed_evidence": s.ShedEvidence,
 	}
 }
 
@@ -43,7 +44,7 @@ func (s *Stats) Losses() map[string]uint64 {
 func (t *Tracker) Stats() Stats {
 	t.ready()
 	s := t.stats
-	s.Progresses = len(t.progress)
+	s.Progresses = t.table.count
 	if w, ok := t.water.Time(); ok {
 		s.Watermark = when(w)
 	}
@@ -54,14 +55,40 @@ func (t *Tracker) Stats() Stats {
 	return s
 }
 
+// OpenStates calls fn with the id and the state of every warning that is not over, in no order. It is much cheaper than Open.
+func (t *Tracker) OpenStates(fn func(id string, state State)) {
+	t.ready()
+	for p := range t.eachTold {
+		for i := range p.told {
+			if x := &p.told[i]; !x.state().Final() {
+				fn(x.text(p), x.state())
+			}
+		}
+	}
+}
+
+// eachTold yields the progresses of which people were told something.
+func (t *Tracker) eachTold(yield func(*progress) bool) {
+	for n := range t.table.each {
+		if t.table.at(n).live&slotLive == 0 {
+			if x, _ := openFacts(t.head(n).rest); !x.told {
+				continue
+			}
+		}
+		if !yield(t.peek(n)) {
+			return
+		}
+	}
+}
+
 // Open returns the last revision of every warning that is not over, with what is known now; the oldest first.
 func (t *Tracker) Open() []Warning {
 	t.ready()
 	var list []Warning
-	for _, p := range t.progress {
+	for p := range t.eachTold {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				list = append(list, p.warning(x))
+				list = append(list, t.warning(p, x))
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 // told is what people know of an episode.
 type told struct {
-	id        uint64
+	id        uint64 // 0: it follows from named
+	named     int64  // when the episode opened, as it was known when they were told first
 	revision  uint32
 	retracted bool
 	episode   *episode // as it was when they were told; never written again
@@ -59,7 +60,7 @@ func (t *Tracker) revise(p *progress, e *episode, settled bool) {
 		return
 	}
 	if at < 0 {
-		p.told = append(p.told, told{id: warningID(p, e), episode: &episode{number: e.number}})
+		p.told = append(p.told, told{named: e.opened, episode: &episode{number: e.number}})
 		at = len(p.told) - 1
 	}
 	x := &p.told[at]
@@ -121,7 +122,7 @@ func (t *Tracker) change(p *progress, x *told, e *episode, settled bool) {
 	x.revision++
 	x.retracted = false
 	x.episode = e.clone()
-	c.Warning = p.warning(x)
+	c.Warning = t.warning(p, x)
 	t.changes = append(t.changes, c)
 }
 
@@ -159,7 +160,7 @@ func (t *Tracker) retract(p *progress, x *told) {
 	x.revision++
 	x.retracted = true
 	t.stats.Retracted++
-	c.Warning = p.warning(x)
+	c.Warning = t.warning(p, x)
 	t.changes = append(t.changes, c)
 }
 
@@ -183,21 +184,24 @@ func (t *Tracker) giveUp(p *progress, reason string, mark flaw) {
 	t.remove(p)
 }
 
-// warningID is made when an episode is told first, and kept.
-func warningID(p *progress, e *episode) uint64 {
+// name is the warning's id, which is made of what is known when an episode is told first.
+func (x *told) name(p *progress) uint64 {
+	if x.id != 0 {
+		return x.id
+	}
 	var d xxhash.Digest
 	d.Reset()
 	hashPart(&d, p.plan.Signature.ID)
-	hashPart(&d, p.key)
+	hashPart(&d, p.key.first, p.key.last)
 	var b [12]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(e.opened))
-	binary.LittleEndian.PutUint32(b[8:], e.number)
+	binary.LittleEndian.PutUint64(b[:], uint64(x.named))
+	binary.LittleEndian.PutUint32(b[8:], x.episode.number)
 	_, _ = d.Write(b[:])
 	return d.Sum64()
 }
 
-func (x *told) text() string {
+func (x *told) text(p *progress) string {
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], x.id)
+	binary.BigEndian.PutUint64(b[:], x.name(p))
 	return hex.EncodeToString(b[:])
 }

@@ -47,36 +47,40 @@ func (k keyText) values() string {
 }
 
 // warning writes out what people are told.
-func (p *progress) warning(x *told) Warning {
+func (t *Tracker) warning(p *progress, x *told) Warning {
 	e, s := x.episode, p.plan.Signature
+	key := keyText(p.key.text())
 	w := Warning{
-		ID: x.text(), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
-		Key: keyText(p.key).attrs(), KeyText: keyText(p.key).values(),
+		ID: x.text(p), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
+		Key: key.attrs(), KeyText: key.values(),
 		State: x.state(), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
 	}
 	told, known := int64(never), int64(longAgo)
-	for i, t := range e.path {
-		w.Time = when(t.time)
-		known = max(known, p.plan.knowable(t)) // what came before it has to be known too
+	for i, turn := range e.path {
+		w.Time = when(turn.time)
+		known = max(known, p.plan.knowable(turn)) // what came before it has to be known too
 		if told == never && p.plan.tells(e.path[:i+1]) {
 			told = known
 		}
 		switch {
-		case t.role != noRole:
-			r := p.plan.rung(t.role)
+		case turn.role != noRole:
+			r := p.plan.rung(turn.role)
 			w.Stage = r.Name
-			w.Reached = append(w.Reached, Reached{Stage: r.Name, Title: r.Title, Time: when(t.time), Count: e.count(t.role)})
-		case t.state.final():
-			at := when(t.time)
+			w.Reached = append(w.Reached, Reached{Stage: r.Name, Title: r.Title, Time: when(turn.time), Count: e.count(turn.role)})
+		case turn.state.final():
+			at := when(turn.time)
 			w.Closed = &at
 		}
-		if t.role == RoleIncident {
-			at := when(t.time)
+		if turn.role == RoleIncident {
+			at := when(turn.time)
 			w.Incident = &at
-			w.Lead = max(time.Duration(t.time-told), 0)
+			w.Lead = max(time.Duration(turn.time-told), 0)
 		}
 	}
-	w.Evidence = p.evidence(e)
+	var whole bool
+	if w.Evidence, whole = t.shown(p, e); !whole {
+		w.Incomplete = append(w.Incomplete, "some of its evidence is not kept any more")
+	}
 	if !w.State.Final() { // what came after what this revision tells is for the next one
 		w.Evidence = slices.DeleteFunc(w.Evidence, func(x Evidence) bool { return x.Time.After(w.Time) })
 	}
@@ -102,19 +106,37 @@ func (e *episode) count(role uint8) uint64 {
 	return 0
 }
 
-// evidence opens what is kept of each rung, oldest first.
-func (p *progress) evidence(e *episode) []Evidence {
-	var list []Evidence
+// shown opens what is kept of each rung, oldest first; whole when nothing of it was shed.
+func (t *Tracker) shown(p *progress, e *episode) (list []Evidence, whole bool) {
+	whole = true
 	for i := range e.met {
 		m := &e.met[i]
-		for _, text := range []evidence{m.first, m.second, m.latest} {
-			if text != "" {
-				list = append(list, text.open(p.plan.rung(m.role).Name))
+		for _, n := range []evidence{m.first, m.second, m.latest} {
+			if n == 0 {
+				continue
+			}
+			if text := t.evidenceText(n); text != nil {
+				list = append(list, openEvidence(text, p.plan.rung(m.role).Name))
+			} else {
+				whole = false
 			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Evidence) int { return a.Time.Compare(b.Time) })
-	return list
+	return list, whole
+}
+
+// evidenceText finds evidence in memory or where what was stored is; nil when it was shed.
+func (t *Tracker) evidenceText(n evidence) []byte {
+	if text := t.evidence.get(n); text != nil || t.options.Details == nil {
+		return text
+	}
+	text, err := t.options.Details.Detail(n.storageKey())
+	if err != nil || len(text) < 1 || text[0] != snapshotVersion {
+		t.stats.ShedEvidence++
+		return nil
+	}
+	return text[1:]
 }
 
 // texts says in words what is wrong.

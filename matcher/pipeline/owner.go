@@ -19,7 +19,7 @@ import (
 type owner struct {
 	partition  int
 	program    func() *matcher.Program
-	newTracker func(p matcher.Lookup) (tracker, error)
+	newTracker func(p matcher.Lookup, d matcher.Details) (tracker, error)
 	tracker    tracker // made by restore
 	store      ledger
 	out        publisher
@@ -76,9 +76,7 @@ func (o *owner) restore(ctx context.Context) error {
 	}
 	o.position, o.stored = at, at
 	o.open = openWarnings{}
-	for _, w := range o.tracker.Open() {
-		o.open.take(&w)
-	}
+	o.tracker.OpenStates(func(id string, state matcher.State) { o.open[id] = state })
 	if at > 0 {
 		o.log.Info("partition restored", "partition", o.partition, "position", at, "open", len(o.open))
 	}
@@ -89,6 +87,20 @@ func (o *owner) restore(ctx context.Context) error {
 	return nil
 }
 
+// details finds what the tracker left to the store.
+type details struct{ *owner }
+
+var _ matcher.Details = details{}
+
+// Detail implements matcher.Details.
+func (d details) Detail(key []byte) ([]byte, error) {
+	value, err := d.store.ProgressEntry(d.partition, key)
+	if err != nil {
+		d.log.Error("evidence of a warning cannot be read and is not shown", "partition", d.partition, "error", err)
+	}
+	return value, err
+}
+
 // load makes the tracker of what is stored. An entry that it does not take is left out, and all others are given to a new one: one
 // damaged progress must not take the partition with it.
 func (o *owner) load() error {
@@ -96,13 +108,13 @@ func (o *owner) load() error {
 	left := map[string]bool{}
 	for {
 		p := o.program()
-		t, err := o.newTracker(p)
+		t, err := o.newTracker(p, details{o})
 		if err != nil {
 			return err
 		}
 		var bad []byte
 		var refused error
-		err = o.store.LoadProgress(o.partition, func(key, value []byte) error {
+		err = o.store.LoadProgress(o.partition, matcher.DetailPrefix, func(key, value []byte) error {
 			if left[string(key)] {
 				return nil
 			}

@@ -46,9 +46,11 @@ func testOwner(t *testing.T, s ledger, out publisher, past pastOf) *owner {
 	p := program(t, "memory")
 	return &owner{
 		partition: 0, program: func() *matcher.Program { return p }, store: s, out: out, history: past, metrics: testMetrics(t),
-		newTracker: func(p matcher.Lookup) (tracker, error) { return matcher.NewTracker(p, matcher.TrackerOptions{}) },
-		dead:       newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
-		log:        slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
+		newTracker: func(p matcher.Lookup, d matcher.Details) (tracker, error) {
+			return matcher.NewTracker(p, matcher.TrackerOptions{Details: d})
+		},
+		dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
+		log:  slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
 	}
 }
 

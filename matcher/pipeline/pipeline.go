@@ -85,7 +85,7 @@ type Config struct {
 	// Now is the clock of the status; nil means time.Now. Matching has no clock.
 	Now func() time.Time
 
-	newTracker func(p matcher.Lookup) (tracker, error)
+	newTracker func(p matcher.Lookup, d matcher.Details) (tracker, error)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -127,7 +127,11 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.newTracker == nil {
-		c.newTracker = func(p matcher.Lookup) (tracker, error) { return matcher.NewTracker(p, c.Tracker) }
+		c.newTracker = func(p matcher.Lookup, d matcher.Details) (tracker, error) {
+			o := c.Tracker
+			o.Details = d
+			return matcher.NewTracker(p, o)
+		}
 	}
 	return c, nil
 }
@@ -167,7 +171,7 @@ func New(c Config) (*Matcher, error) {
 	m.metrics.tracker.read = m.losses
 	m.dead = newDeadLetters(c.Store, c.Logger, c.Now)
 	m.take(c.Program, c.Refused)
-	if _, err := c.newTracker(c.Program); err != nil {
+	if _, err := c.newTracker(c.Program, nil); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	_, hits := c.Stream.Partitions()

@@ -30,7 +30,8 @@ var _ consumer = (*stream.Consumer)(nil)
 // ledger is a [store.Store] as the owner of a partition uses it.
 type ledger interface {
 	Position(partition int) (uint64, error)
-	LoadProgress(partition int, fn func(key, value []byte) error) error
+	LoadProgress(partition int, without string, fn func(key, value []byte) error) error
+	ProgressEntry(partition int, key []byte) ([]byte, error)
 	Commit(partition int, c store.Commit) (first uint64, err error)
 	Outbox(partition int, fn func(store.Pending) error) error
 	OutboxDone(partition int, numbers ...uint64) error
@@ -49,7 +50,7 @@ type tracker interface {
 	Restore(key, value []byte) error
 	Dirty(fn func(key, value []byte))
 	Stats() matcher.Stats
-	Open() []matcher.Warning
+	OpenStates(fn func(id string, state matcher.State))
 }
 
 var _ tracker = (*matcher.Tracker)(nil)

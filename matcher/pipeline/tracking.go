@@ -15,7 +15,7 @@ func silentAfter(o matcher.TrackerOptions) time.Duration { return cmp.Or(o.Silen
 func addLosses(to map[string]uint64, s *matcher.Stats) {
 	for what, n := range map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "unknown": s.Unknown, "retracted": s.Retracted,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "shed_evidence": s.ShedEvidence, "unknown": s.Unknown, "retracted": s.Retracted,
 	} {
 		to[what] += n
 	}

@@ -36,11 +36,45 @@ type write struct {
 	expires    uint64
 }
 
-func (w write) encode() []byte {
-	b := append(make([]byte, 0, 20+len(w.key)+len(w.value)), codecVersion, bit(w.value != nil))
+func (w write) encode() []byte { return w.append(make([]byte, 0, 20+len(w.key)+len(w.value))) }
+
+func (w write) append(b []byte) []byte {
+	b = append(b, codecVersion, bit(w.value != nil))
 	b = binary.BigEndian.AppendUint64(b, w.expires)
 	b = appendBytes(b, w.key)
 	return append(b, w.value...)
+}
+
+// piecesVersion begins a staged entry that holds many writes, each after its length. One that begins with codecVersion is a single write, as
+// earlier versions staged them.
+const piecesVersion = 2
+
+func (w write) appendPiece(b []byte) []byte {
+	const length = 4
+	at := len(b)
+	b = w.append(append(b, make([]byte, length)...))
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-length))
+	return b
+}
+
+func decodePiece(b []byte) ([]write, error) {
+	if len(b) == 0 || b[0] != piecesVersion {
+		w, err := decodeWrite(b)
+		return []write{w}, err
+	}
+	var list []write
+	for b = b[1:]; len(b) > 0; {
+		if len(b) < 4 || uint32(len(b)-4) < binary.BigEndian.Uint32(b) {
+			return nil, fmt.Errorf("%w: a staged piece is cut short", ErrCorrupt)
+		}
+		n := 4 + binary.BigEndian.Uint32(b)
+		w, err := decodeWrite(b[4:n:n])
+		if err != nil {
+			return nil, err
+		}
+		list, b = append(list, w), b[n:]
+	}
+	return list, nil
 }
 
 func decodeWrite(b []byte) (write, error) {

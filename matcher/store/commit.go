@@ -178,17 +178,14 @@ func (s *Store) staged(partition int, p *part, writes []write) error {
 	if err := s.unstage(partition); err != nil { // leftovers of a step that never got its marker
 		return err
 	}
-	stage := make([]write, len(writes))
-	for i, w := range writes {
-		stage[i] = write{key: stagedKey(partition, uint32(i)), value: w.encode()}
-	}
+	stage := s.pieces(partition, writes)
 	if err := s.several("stage", stage); err != nil {
 		return err
 	}
 	if err := s.step("mark"); err != nil {
 		return err
 	}
-	marker := binary.BigEndian.AppendUint32([]byte{codecVersion}, uint32(len(writes)))
+	marker := binary.BigEndian.AppendUint32([]byte{piecesVersion}, uint32(len(stage)))
 	p.redo = true // even when the answer gets lost: finish looks at the disk
 	err := s.atOnce([]write{{key: partKey(tableMarker, partition), value: marker}})
 	if err != nil {
@@ -197,10 +194,51 @@ func (s *Store) staged(partition int, p *part, writes []write) error {
 	return s.finish(partition, p)
 }
 
+// pieces puts many writes into one staged entry: an entry costs Badger about as much as its bytes do.
+func (s *Store) pieces(partition int, writes []write) (stage []write) {
+	var piece []byte
+	end := func() {
+		if piece != nil {
+			stage = append(stage, write{key: stagedKey(partition, uint32(len(stage))), value: piece})
+			piece = nil
+		}
+	}
+	for _, w := range writes {
+		if piece == nil {
+			piece = append(make([]byte, 0, s.opt.memTable/pieceShare), piecesVersion)
+		}
+		piece = w.appendPiece(piece)
+		if int64(len(piece)) > s.opt.memTable/pieceShare {
+			end()
+		}
+	}
+	end()
+	return stage
+}
+
+// pieceShare of a memory table is a piece: several go into one transaction.
+const pieceShare = 64
+
+// underway is how many transactions of a large step wait for the disk at a time. Badger syncs them together.
+const underway = 4
+
 // several writes in as many transactions as it takes. What a crash leaves of it is a prefix.
 func (s *Store) several(step string, writes []write) error {
 	txn := s.db.NewTransaction(true)
-	defer func() { txn.Discard() }()
+	done := make(chan error, underway)
+	waiting := 0
+	wait := func(most int) (first error) {
+		for ; waiting > most; waiting-- {
+			if err := <-done; err != nil && first == nil {
+				first = err
+			}
+		}
+		return first
+	}
+	defer func() {
+		_ = wait(0) // only after another error is there one left
+		txn.Discard()
+	}()
 	flush := func() error {
 		if err := s.step(step); err != nil {
 			return err
@@ -208,7 +246,9 @@ func (s *Store) several(step string, writes []write) error {
 		if err := s.room(); err != nil {
 			return err
 		}
-		return txn.Commit()
+		waiting++
+		txn.CommitWith(func(err error) { done <- err })
+		return wait(underway - 1)
 	}
 	for _, w := range writes {
 		err := set(txn, w)
@@ -223,7 +263,10 @@ func (s *Store) several(step string, writes []write) error {
 			return err
 		}
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	return wait(0)
 }
 
 // finish applies a step that was taken but not moved to its place. The staged writes set whole values, so doing it twice is
@@ -244,23 +287,24 @@ func (s *Store) finish(partition int, p *part) error {
 		p.redo = false
 		return nil
 	}
-	if len(marker) != 5 || marker[0] != codecVersion {
+	if len(marker) != 5 || marker[0] != codecVersion && marker[0] != piecesVersion {
 		return fmt.Errorf("%w: the marker of partition %d has %d bytes", ErrCorrupt, partition, len(marker))
 	}
-	want := binary.BigEndian.Uint32(marker[1:])
+	want, have := binary.BigEndian.Uint32(marker[1:]), uint32(0)
 	var writes []write
 	err = s.scan("read staged writes", partKey(tableStaged, partition), func(_, v []byte) error {
-		w, err := decodeWrite(v)
-		if err == nil && uint32(len(writes)) < want {
-			writes = append(writes, w)
+		w, err := decodePiece(v)
+		if err == nil && have < want {
+			writes = append(writes, w...)
+			have++
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if uint32(len(writes)) != want {
-		return fmt.Errorf("%w: partition %d has %d of %d staged writes", ErrCorrupt, partition, len(writes), want)
+	if have != want {
+		return fmt.Errorf("%w: partition %d has %d of %d staged writes", ErrCorrupt, partition, have, want)
 	}
 	if err := s.several("apply", writes); err != nil {
 		return err

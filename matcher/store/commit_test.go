@@ -48,7 +48,7 @@ func read(t *testing.T, s *Store, partition int) content {
 	var err error
 	c.Position, err = s.Position(partition)
 	require.NoError(t, err)
-	require.NoError(t, s.LoadProgress(partition, func(k, v []byte) error {
+	require.NoError(t, s.LoadProgress(partition, "", func(k, v []byte) error {
 		c.Progress[string(k)] = string(v)
 		return nil
 	}))
@@ -296,7 +296,7 @@ func TestAnErrorOfTheCallbackComesBackAsItIs(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.NoError(t, commit(s, 0, Commit{Position: 1, Progress: []Entry{{[]byte("a"), []byte("1")}}, Outbox: []Revision{revision("w", 1, "")}}))
 	stop := errors.New("stop")
-	require.Equal(t, stop, s.LoadProgress(0, func(_, _ []byte) error { return stop }))
+	require.Equal(t, stop, s.LoadProgress(0, "", func(_, _ []byte) error { return stop }))
 	require.Equal(t, stop, s.Outbox(0, func(Pending) error { return stop }))
 	require.Equal(t, stop, s.Warnings(Filter{}, func(Revision) error { return stop }))
 }
@@ -315,4 +315,32 @@ func TestDamagedStateIsToldWithWhatToDo(t *testing.T) {
 	_, err = Open(Options{Dir: dir})
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorContains(t, err, "move "+filepath.Join(dir, "store")+" away")
+}
+
+func TestProgressIsLoadedWithoutWhatIsAskedForOneByOne(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	_, err := s.Commit(3, Commit{Position: 1, Progress: []Entry{
+		{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("e"), Value: []byte("2")}, {Key: []byte("e\xff\xff"), Value: []byte("3")}, {Key: []byte("f"), Value: []byte("4")},
+	}})
+	require.NoError(t, err)
+	_, err = s.Commit(2, Commit{Position: 1, Progress: []Entry{{Key: []byte("e"), Value: []byte("of another partition")}}})
+	require.NoError(t, err)
+	for without, want := range map[string]string{"": "1234", "e": "14", "a": "234", "f": "123", "x": "1234"} {
+		var got []byte
+		require.NoError(t, s.LoadProgress(3, without, func(_, value []byte) error {
+			got = append(got, value...)
+			return nil
+		}))
+		require.Equal(t, want, string(got), "without %q", without)
+	}
+	value, err := s.ProgressEntry(3, []byte("e"))
+	require.NoError(t, err)
+	require.Equal(t, "2", string(value))
+	value, err = s.ProgressEntry(3, []byte("x"))
+	require.NoError(t, err)
+	require.Nil(t, value)
+	require.NoError(t, s.Close())
+	_, err = s.ProgressEntry(3, []byte("e"))
+	require.ErrorIs(t, err, ErrClosed)
 }

@@ -17,12 +17,23 @@ func (s *Store) Position(partition int) (uint64, error) {
 	return at.position, err
 }
 
-// LoadProgress calls fn with every entry of the partition's state, in the order of the keys. The slices are fn's own. An
-// error of fn ends it and is returned as it is.
-func (s *Store) LoadProgress(partition int, fn func(key, value []byte) error) error {
+// LoadProgress calls fn with every entry of the partition's state but those whose keys begin with without, in the order of the keys; an
+// empty one leaves nothing out. The slices are fn's own. An error of fn ends it and is returned as it is.
+func (s *Store) LoadProgress(partition int, without string, fn func(key, value []byte) error) error {
 	return s.settled(partition, "read progress", func() error {
-		return s.scan("read progress", partKey(tableProgress, partition), fn)
+		return s.scanBut("read progress", partKey(tableProgress, partition), without, fn)
 	})
+}
+
+// ProgressEntry returns one entry of the partition's state, nil when there is none. The caller owns it.
+func (s *Store) ProgressEntry(partition int, key []byte) (value []byte, err error) {
+	err = s.settled(partition, "read progress", func() error {
+		return s.db.View(func(txn *badger.Txn) error {
+			value, err = get(txn, progressKey(partition, key))
+			return err
+		})
+	})
+	return value, err
 }
 
 // Outbox calls fn with the revisions that are not known to be published, in the order in which they were committed.

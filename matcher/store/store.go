@@ -12,6 +12,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -263,6 +264,11 @@ func get(txn *badger.Txn, key []byte) ([]byte, error) {
 
 // scan calls fn with copies of every entry under prefix, in key order. The key comes without the prefix.
 func (s *Store) scan(doing string, prefix []byte, fn func(key, value []byte) error) error {
+	return s.scanBut(doing, prefix, "", fn)
+}
+
+// scanBut passes over the keys that go on with without. Their values are not read.
+func (s *Store) scanBut(doing string, prefix []byte, without string, fn func(key, value []byte) error) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
@@ -273,11 +279,19 @@ func (s *Store) scan(doing string, prefix []byte, fn func(key, value []byte) err
 		it := txn.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
+			key := it.Item().KeyCopy(nil)[len(prefix):]
+			for without != "" && bytes.HasPrefix(key, []byte(without)) {
+				it.Seek(behind(append(bytes.Clone(prefix), without...)))
+				if !it.Valid() {
+					return nil
+				}
+				key = it.Item().KeyCopy(nil)[len(prefix):]
+			}
 			v, err := it.Item().ValueCopy(nil)
 			if err != nil {
 				return err
 			}
-			if own = fn(it.Item().KeyCopy(nil)[len(prefix):], v); own != nil {
+			if own = fn(key, v); own != nil {
 				return own
 			}
 		}
@@ -287,6 +301,16 @@ func (s *Store) scan(doing string, prefix []byte, fn func(key, value []byte) err
 		return own
 	}
 	return s.explain(doing, err)
+}
+
+// behind is the first key after all that begin with prefix, in its memory.
+func behind(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i]++; prefix[i] != 0 {
+			return prefix[:i+1]
+		}
+	}
+	return nil
 }
 
 // badgerLog passes on what an operator can act on.

@@ -51,7 +51,7 @@ func TestCloseIsSafe(t *testing.T) {
 	require.ErrorIs(t, commit(s, 0, Commit{}), ErrClosed)
 	_, err = s.Position(0)
 	require.ErrorIs(t, err, ErrClosed)
-	require.ErrorIs(t, s.LoadProgress(0, nil), ErrClosed)
+	require.ErrorIs(t, s.LoadProgress(0, "", nil), ErrClosed)
 	require.ErrorIs(t, s.Outbox(0, nil), ErrClosed)
 	require.ErrorIs(t, s.OutboxDone(0, 1), ErrClosed)
 	require.ErrorIs(t, s.Warnings(Filter{}, nil), ErrClosed)

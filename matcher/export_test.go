@@ -1,0 +1,20 @@
+package matcher
+
+// The ways in which a tracker can be made to work. None of them may change what it gives.
+const (
+	AllAwake  = mannerAwake
+	AllLoud   = mannerLoud
+	AllAsleep = mannerAsleep
+	AllCold   = mannerCold
+)
+
+// Behave makes a new tracker work so.
+func (t *Tracker) Behave(m manner) { t.manner = m }
+
+// Sizes says where the memory is.
+func (t *Tracker) Sizes() map[string]int {
+	return map[string]int{
+		"held": t.blocks.held, "idle": t.blocks.idle, "pages": len(t.blocks.pages) * pageUnits * blockUnit, "slots": len(t.table.pages) * slotPage * 32, "index": len(t.table.index) * 4,
+		"seen": len(t.seen.index)*4 + cap(t.seen.ring)*8, "evidence": t.evidence.bytes + len(t.evidence.spare)*evidenceChunk, "live": len(t.live), "pool": len(t.pool),
+	}
+}
