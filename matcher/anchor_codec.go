@@ -53,11 +53,13 @@ func readTier(r *flatReader, words int) (t tier) {
 	size := len(t.bitmap) * 64
 	r.check(size >= minBitmap && isPower(size), "a bitmap has a wrong size")
 	t.shift = uint(64 - log2(size))
-	leads := func(n uint32) bool { return uint64(n) <= uint64(len(t.nodes)) }
+	leads := func(to target) bool {
+		return to.isRef() && int(to.number()) < len(t.refs) || !to.isRef() && int(to.number()) < len(t.nodes)
+	}
 	r.check(isPower(len(t.slots)) && slices.ContainsFunc(t.slots, func(s slot) bool { return s.to == 0 }) &&
-		!slices.ContainsFunc(t.slots, func(s slot) bool { return s.to != 0 && s.to>>2 == 0 || !leads(s.to>>2) }), "the table of windows is not sound")
-	r.check(len(t.edges) == 0 || isPower(len(t.edges)) && isPower(len(t.edgeIn)) && slices.ContainsFunc(t.edges, func(e edge) bool { return e.node == 0 }) &&
-		!slices.ContainsFunc(t.edges, func(e edge) bool { return !leads(e.node) }), "the table of marks is not sound")
+		!slices.ContainsFunc(t.slots, func(s slot) bool { return s.to != 0 && (s.to>>2 == 0 || !leads(target(s.to>>2-1))) }), "the table of windows is not sound")
+	r.check(len(t.edges) == 0 || isPower(len(t.edges)) && isPower(len(t.edgeIn)) && slices.ContainsFunc(t.edges, func(e edge) bool { return e.to == 0 }) &&
+		!slices.ContainsFunc(t.edges, func(e edge) bool { return e.to != 0 && !leads(target(e.to-1)) }), "the table of marks is not sound")
 	r.check(!slices.ContainsFunc(t.nodes, func(n node) bool {
 		return !inside(n.refs, n.refsEnd, len(t.refs)) || !inside(n.marks, n.marksEnd, len(t.marks))
 	}), "a run leads outside")

@@ -17,25 +17,37 @@ type planter struct {
 	tier  *tier
 	words []word
 	text  []byte // their texts, with padding
-	edges map[uint64]uint32
+	edges map[uint64]target
 }
 
 // plant makes a node for each bunch, and what leads there.
 func (p *planter) plant(bunches []bunch) {
 	t := p.tier
-	p.edges = map[uint64]uint32{}
+	p.edges = map[uint64]target{}
 	windows := make([]entry, 0, len(bunches)*t.stride)
 	for i := range bunches {
 		b := &bunches[i]
-		n := uint32(len(t.nodes))
-		t.nodes = append(t.nodes, node{})
-		p.grow(n, b.refs, nil)
+		to := p.target(b.refs)
 		at := int(p.words[b.word].start + b.offset)
 		for d := range t.stride {
-			windows = append(windows, entry{hashWindow(t.windowAt(p.text, at+d)), (n+1)<<2 | uint32(d)})
+			windows = append(windows, entry{hashWindow(t.windowAt(p.text, at+d)), uint32(to+1)<<2 | uint32(d)})
+		}
+		if !to.isRef() {
+			p.grow(to.number(), b.refs, nil)
 		}
 	}
 	p.tables(windows)
+}
+
+// target makes a ref of one literal, and an empty node for more.
+func (p *planter) target(refs []site) target {
+	t := p.tier
+	if len(refs) == 1 {
+		t.refs = append(t.refs, p.ref(refs[0]))
+		return toRef(uint32(len(t.refs) - 1))
+	}
+	t.nodes = append(t.nodes, node{})
+	return toNode(uint32(len(t.nodes) - 1))
 }
 
 // entry is a window by its hash, and where it leads to.
@@ -65,14 +77,14 @@ func (p *planter) tables(windows []entry) {
 	t.edges = make([]edge, power(2*len(p.edges), 4))
 	t.edgeIn = make([]uint64, power(edgeBits*len(p.edges), 64)/64)
 	mask := uint64(len(t.edges) - 1)
-	for h, n := range p.edges {
+	for _, h := range slices.Sorted(maps.Keys(p.edges)) {
 		b := h >> 32 & uint64(64*len(t.edgeIn)-1)
 		t.edgeIn[b>>6] |= 1 << (b & 63)
 		i := h & mask
-		for t.edges[i].node != 0 {
+		for t.edges[i].to != 0 {
 			i = (i + 1) & mask
 		}
-		t.edges[i] = edge{hash: h, node: n + 1}
+		t.edges[i] = edge{uint32(h >> 32), uint32(p.edges[h] + 1)}
 	}
 }
 
@@ -118,10 +130,10 @@ func (p *planter) grow(n uint32, refs []site, used []mark) {
 				direct = append(direct, split[text]...)
 				continue
 			}
-			child := uint32(len(t.nodes))
-			t.nodes = append(t.nodes, node{})
-			p.edges[h] = child
-			branches = append(branches, branch{split[text], marks[i], child})
+			p.edges[h] = p.target(split[text])
+			if !p.edges[h].isRef() {
+				branches = append(branches, branch{split[text], marks[i], p.edges[h].number()})
+			}
 		}
 	}
 	t.nodes[n].refs = uint32(len(t.refs))

@@ -109,8 +109,18 @@ func maskOf(n int) uint64 { return 1<<(8*n) - 1 }
 // stay in the second-level cache.
 type slot struct {
 	tag uint32 // see tagOf
-	to  uint32 // the node's number + 1, and in the lowest two bits where in the run the window begins
+	to  uint32 // the target + 1, and in the lowest two bits where in the run the window begins
 }
+
+// target is the number of a node, or of a ref where there is only one literal: most have few literals, and each table on the way is a miss
+// of the cache.
+type target uint32
+
+func toNode(n uint32) target { return target(n << 1) }
+func toRef(n uint32) target  { return target(n<<1 | 1) }
+
+func (t target) isRef() bool    { return t&1 != 0 }
+func (t target) number() uint32 { return uint32(t) >> 1 }
 
 // node is a run, or a run and some text at known places around it, with the literals that have all of it.
 type node struct {
@@ -132,22 +142,21 @@ type mark struct {
 	bytes uint32 // how many: 8 or 4
 }
 
-// edge leads from what stands at a mark to a node. It is free when node is 0. Equal hashes of unequal texts lead astray, to literals
-// that the comparison refuses.
+// edge leads from what stands at a mark to a target. It is free when to is 0.
 type edge struct {
-	hash uint64
-	node uint32 // its number + 1
-	_    uint32
+	tag uint32 // the upper half of the hash
+	to  uint32 // the target + 1
 }
 
 const (
 	foldMask   = 0x2020202020202020
 	foldMask32 = 0x20202020
 	mulHash    = 0x9E3779B97F4A7C15
-	// bitsPerWindow keeps chance hits of the bitmap below 1 %: each costs a mispredicted branch and a cold look-up.
-	bitsPerWindow = 128
+	// bitsPerWindow, and up to twice as many, keep chance hits of the bitmap near 1 %: each costs a mispredicted branch and a cold look-up. A
+	// bitmap of twice the size has half as many, and loses more by leaving the cache.
+	bitsPerWindow = 64
 	maxBitmap     = 1 << 23 // bits: 1 MiB, what a second-level cache holds
-	minBitmap     = 1 << 12
+	minBitmap     = 1 << 18 // 32 KiB, what a first-level cache holds
 )
 
 // load8 returns 8 folded bytes. They must be readable.

@@ -71,6 +71,9 @@ func (b *builder) addAll(sigs []*signatures.Signature) (problems []signatures.Pr
 			continue
 		}
 		b.ids[s.ID] = true
+		if b.added != nil { // another version of it may apply
+			p.disarmed = slices.DeleteFunc(p.disarmed, func(id string) bool { return id == s.ID })
+		}
 		if !s.Applies.Holds(p.options.KubernetesVersion, p.options.Components, p.options.Facts) {
 			p.disarmed = append(p.disarmed, s.ID)
 			continue

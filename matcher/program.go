@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -107,6 +108,23 @@ func (p *Program) find(digest uint64) (uint32, bool) {
 	return p.added.byDigest.find(p.entries, digest, p.removed)
 }
 
+// Contains reports whether a signature with this short digest is in the program.
+func (p *Program) Contains(digest uint64) bool {
+	_, ok := p.find(digest)
+	return ok
+}
+
+// Digests yields the short digests of all signatures.
+func (p *Program) Digests() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for i := range p.entries {
+			if !p.removed(uint32(i)) && !yield(p.entries[i].short()) {
+				return
+			}
+		}
+	}
+}
+
 // removed reports whether an entry was taken out.
 func (p *Program) removed(n uint32) bool {
 	return n/64 < uint32(len(p.gone)) && p.gone[n/64]>>(n%64)&1 != 0
@@ -205,6 +223,7 @@ type Scratch struct {
 	setEnds    []uint32
 	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
+	regexes    scratchRegexes
 
 	needPatterns bool // some record of the batch does
 	lowered      []byte

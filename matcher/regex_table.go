@@ -6,7 +6,8 @@ import (
 )
 
 // regexTable holds regular expressions by number. They are compiled when they are first run: of a hundred thousand signatures hardly any
-// is ever looked at in full, and compiling all of them takes seconds and hundreds of megabytes.
+// is ever looked at in full, and compiling all of them takes seconds and hundreds of megabytes. A lazyRegex decides nearly always; package
+// regexp is asked where that is not sure.
 type regexTable struct {
 	bytes []byte // the expressions, one after the other
 	ends  []uint32
@@ -35,17 +36,55 @@ func (t *regexTable) text(n uint32) string {
 
 func (t *regexTable) full(room int) bool { return uint64(len(t.bytes)) > 1<<32-1-uint64(room) }
 
+// scratchRegexes are the automata of a scratch: they change as they run, so each goroutine has its own.
+type scratchRegexes struct {
+	byNumber []*lazyRegex
+	size     int // about how many bytes they take
+}
+
+// maxRegexSize is how much memory the automata of one scratch may take before all are made anew.
+const maxRegexSize = 32 << 20
+
 // regexMatch reports whether expression n of t matches somewhere in the text.
 func (s *Scratch) regexMatch(t *regexTable, n uint32, text []byte) bool {
-	re := t.made.get(n)
-	if re == nil {
+	re := s.regexes.get(t, n)
+	before := re.size
+	matched, sure := re.match(text)
+	s.regexes.size += re.size - before
+	if sure {
+		return matched
+	}
+	whole := t.made.get(n)
+	if whole == nil {
 		var err error
-		if re, err = regexp.Compile(t.text(n)); err != nil {
+		if whole, err = regexp.Compile(t.text(n)); err != nil {
 			return false // it can't be: it was parsed when it was added, and what is loaded has a checksum
 		}
-		t.made.put(n, re, maxRegexes)
+		t.made.put(n, whole, maxRegexes)
 	}
-	return re.Match(text)
+	return whole.Match(text)
+}
+
+// get returns the automaton of an expression. Programs that were made from one another may have other expressions under a number, so the
+// text decides.
+func (s *scratchRegexes) get(t *regexTable, n uint32) *lazyRegex {
+	text := t.text(n)
+	if int(n) < len(s.byNumber) {
+		if re := s.byNumber[n]; re != nil && re.text == text {
+			return re
+		}
+	}
+	if s.size > maxRegexSize {
+		clear(s.byNumber)
+		s.size = 0
+	}
+	if int(n) >= len(s.byNumber) {
+		s.byNumber = append(s.byNumber, make([]*lazyRegex, len(t.ends)-len(s.byNumber))...)
+	}
+	re := newLazyRegex(text)
+	s.byNumber[n] = re
+	s.size += re.size
+	return re
 }
 
 // fork returns a copy that can grow without t.

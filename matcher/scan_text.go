@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// blockSize is how much text all tiers go over before the next: it stays in the first-level cache for all of them.
-const blockSize = 16 << 10
+// blockSize is how much text all tiers go over before the next: it stays in the second-level cache for all of them, and the look-ups of
+// a block are many enough to overlap.
+const blockSize = 64 << 10
 
 // near is longer than any literal of the wide tier: what makes it wide may lie outside of the block in which it is found.
 const near = 16
@@ -19,10 +20,10 @@ type textScan struct {
 	base      uint64
 }
 
-// visit is a node that the text led to.
+// visit is what the text led to.
 type visit struct {
-	node uint32
-	run  int32 // where the run begins
+	to  target
+	run int32 // where the run begins
 }
 
 // find appends to s.candidates each pair of a record and a condition whose literal is in the record's text.
@@ -65,44 +66,56 @@ func (t *tier) follow(text []byte, s *textScan) {
 		h := hashWindow(load8(text, int(p)) & windowMask)
 		for i := h >> 32 & mask; slots[i].to != 0; i = (i + 1) & mask {
 			if slots[i].tag == tagOf(h) {
-				s.visits = append(s.visits, visit{slots[i].to>>2 - 1, int32(p) - int32(slots[i].to&3)})
+				s.visits = append(s.visits, visit{target(slots[i].to>>2 - 1), int32(p) - int32(slots[i].to&3)})
 			}
 		}
 	}
 	if len(t.edges) == 0 {
 		return
 	}
-	mask = uint64(len(t.edges) - 1)
 	for i := 0; i < len(s.visits); i++ { // the list grows
-		v := s.visits[i]
-		n := &t.nodes[v.node]
-		for m := n.marks; m < n.marksEnd; m++ {
-			at := int(v.run) + int(t.marks[m].at)
-			if at < 0 || at > len(text)-8 {
+		if v := s.visits[i]; !v.to.isRef() {
+			t.branch(v, text, s)
+		}
+	}
+}
+
+// branch follows the marks of a node.
+func (t *tier) branch(v visit, text []byte, s *textScan) {
+	mask := uint64(len(t.edges) - 1)
+	n := &t.nodes[v.to.number()]
+	for m := n.marks; m < n.marksEnd; m++ {
+		at := int(v.run) + int(t.marks[m].at)
+		if at < 0 || at > len(text)-8 {
+			continue
+		}
+		h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
+		if !t.hasEdge(h) {
+			continue
+		}
+		for k := h & mask; t.edges[k].to != 0; k = (k + 1) & mask {
+			if t.edges[k].tag != uint32(h>>32) {
 				continue
 			}
-			h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
-			if !t.hasEdge(h) {
-				continue
-			}
-			for k := h & mask; t.edges[k].node != 0; k = (k + 1) & mask {
-				if t.edges[k].hash == h {
-					if child := t.edges[k].node - 1; t.nodes[child].marks > m { // it always is, or a forged index could lead in a circle
-						s.visits = append(s.visits, visit{child, v.run})
-					}
-					break
-				}
+			// A node's marks come after those that lead to it: a forged index, or a chance tag, must not lead in a circle.
+			if to := target(t.edges[k].to - 1); to.isRef() || t.nodes[to.number()].marks > m {
+				s.visits = append(s.visits, visit{to, v.run})
 			}
 		}
 	}
 }
 
-// compare compares the literals of the visited nodes with the text.
+// compare compares the literals that the visits lead to with the text.
 func (x *textIndex) compare(t *tier, text []byte, ends []uint32, s *Scratch) {
 	mask := t.checkMask()
 	for _, v := range s.text.visits {
-		n := &t.nodes[v.node]
-		for i := n.refs; i < n.refsEnd; i++ {
+		first := v.to.number()
+		end := first + 1
+		if !v.to.isRef() {
+			n := &t.nodes[first]
+			first, end = n.refs, n.refsEnd
+		}
+		for i := first; i < end; i++ {
 			r := &t.refs[i]
 			q := int(v.run) + int(r.at)
 			if q < 0 || q+4 > len(text) || (binary.LittleEndian.Uint32(text[q:])|foldMask32)&mask != r.check {

@@ -94,56 +94,95 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// readPaths reads all files, in the order of paths and of names within each; a file that is met twice is read once.
-func readPaths(paths []string) ([]sourceFile, []Problem) {
-	var sources []sourceFile
-	var problems []Problem
-	seen := make(map[string]bool)
-	var visit func(name string, depth int)
-	visit = func(name string, depth int) {
-		info, err := os.Stat(name)
-		switch {
-		case err != nil:
-			problems = append(problems, fileProblem(name, err))
-		case info.IsDir() && depth > maxDirs:
-			problems = append(problems, Problem{
-				File: name, Severity: LevelError,
-				Message: fmt.Sprintf("directories are nested deeper than %d", maxDirs), Suggestion: "look for a link that leads back",
-			})
-		case info.IsDir():
-			entries, err := os.ReadDir(name) // sorted
-			if err != nil {
-				problems = append(problems, fileProblem(name, err))
-			}
-			for _, e := range entries {
-				// A mounted ConfigMap holds ..data and the directory that it links to; its files are linked to by their own names.
-				if strings.HasPrefix(e.Name(), ".") || e.Type().IsRegular() && !isYAML(e.Name()) {
-					continue
-				}
-				full := filepath.Join(name, e.Name())
-				if e.Type()&fs.ModeSymlink != 0 && !isYAML(e.Name()) {
-					if target, err := os.Stat(full); err != nil || !target.IsDir() {
-						continue
-					}
-				}
-				visit(full, depth+1)
-			}
-		case !info.Mode().IsRegular():
-			problems = append(problems, Problem{File: name, Severity: LevelError, Message: "not a regular file"})
-		case !seen[name]:
-			seen[name] = true
-			text, err := readFile(name)
-			if err != nil {
-				problems = append(problems, fileProblem(name, err))
-				return
-			}
-			sources = append(sources, newSourceFile(name, text))
-		}
-	}
+// FileInfo is what is known of a file without reading it.
+type FileInfo struct {
+	Path          string
+	Size, ModTime int64 // ModTime in Unix nanoseconds
+}
+
+// List finds the files that [Load] would read, in the order in which it would, and reads none of them. A file that is met twice is listed once.
+func List(paths []string) ([]FileInfo, []Problem) {
+	l := lister{seen: make(map[string]bool)}
 	for _, p := range paths {
-		visit(filepath.Clean(p), 0)
+		l.visit(filepath.Clean(p), 0)
+	}
+	return l.files, l.problems
+}
+
+type lister struct {
+	files    []FileInfo
+	problems []Problem
+	seen     map[string]bool
+}
+
+func (l *lister) visit(name string, depth int) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		l.problems = append(l.problems, fileProblem(name, err))
+	case info.IsDir() && depth > maxDirs:
+		l.problems = append(l.problems, Problem{
+			File: name, Severity: LevelError,
+			Message: fmt.Sprintf("directories are nested deeper than %d", maxDirs), Suggestion: "look for a link that leads back",
+		})
+	case info.IsDir():
+		l.dir(name, depth)
+	case !info.Mode().IsRegular():
+		l.problems = append(l.problems, Problem{File: name, Severity: LevelError, Message: "not a regular file"})
+	case !l.seen[name]:
+		l.seen[name] = true
+		l.files = append(l.files, FileInfo{Path: name, Size: info.Size(), ModTime: info.ModTime().UnixNano()})
+	}
+}
+
+func (l *lister) dir(name string, depth int) {
+	entries, err := os.ReadDir(name) // sorted
+	if err != nil {
+		l.problems = append(l.problems, fileProblem(name, err))
+	}
+	for _, e := range entries {
+		// A mounted ConfigMap holds ..data and the directory that it links to; its files are linked to by their own names.
+		if strings.HasPrefix(e.Name(), ".") || e.Type().IsRegular() && !isYAML(e.Name()) {
+			continue
+		}
+		full := filepath.Join(name, e.Name())
+		if e.Type()&fs.ModeSymlink != 0 && !isYAML(e.Name()) {
+			if target, err := os.Stat(full); err != nil || !target.IsDir() {
+				continue
+			}
+		}
+		l.visit(full, depth+1)
+	}
+}
+
+// readPaths reads all files that are listed.
+func readPaths(paths []string) ([]sourceFile, []Problem) {
+	files, problems := List(paths)
+	sources := make([]sourceFile, 0, len(files))
+	for i := range files {
+		text, err := readFile(files[i].Path)
+		if err != nil {
+			problems = append(problems, fileProblem(files[i].Path, err))
+			continue
+		}
+		sources = append(sources, newSourceFile(files[i].Path, text))
 	}
 	return sources, problems
+}
+
+// ReadFile reads one file as [Load] does, unless what is in it has the known hash: then changed is false and nothing is parsed.
+// Problems are all that is wrong; signatures are those without an error.
+func (o Options) ReadFile(name string, known [sha256.Size]byte) (f File, changed bool, signatures []*Signature, problems []Problem) {
+	text, err := readFile(name)
+	if err != nil {
+		return File{Path: name}, true, nil, []Problem{fileProblem(name, err)}
+	}
+	src := newSourceFile(name, text)
+	if src.Hash == known {
+		return src.File, false, nil, nil
+	}
+	signatures, problems = o.read(name, text)
+	return src.File, true, signatures, problems
 }
 
 // readFile reads a file, but not much more of it than Parse accepts.
@@ -194,16 +233,12 @@ func (l *loader) load(paths []string) (set *Set, problems []Problem, changed boo
 // set parses what changed. A file that became bad goes on with its last version that had no error.
 func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 	next := make(map[string]*loaded, len(sources))
-	known := l.opts.known()
 	var all []*Signature
 	var files []File
 	var problems []Problem
 	for _, src := range sources {
 		was := l.last[src.Path]
 		now := was
-		if was == nil {
-			now = known[src.File]
-		}
 		if now == nil || now.file != src.File {
 			now = &loaded{file: src.File}
 			now.signatures, now.problems = l.opts.read(src.Path, src.text)
@@ -222,27 +257,7 @@ func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
 	}
 	l.last, l.seen = next, files
 	set, more := NewSet(all, files...)
-	for _, f := range files {
-		if x := next[f.Path]; len(Errors(x.problems)) == 0 {
-			set.contents = append(set.contents, Content{File: f, Signatures: x.signatures})
-		}
-	}
 	return set, append(problems, more...)
-}
-
-// Content is what a file that is sound gave. Whoever keeps it need not parse the file again: see [Options.Known].
-type Content struct {
-	File       File
-	Signatures []*Signature
-}
-
-// known indexes what was brought, so that a set of many files is not searched for each of them.
-func (o Options) known() map[File]*loaded {
-	out := make(map[File]*loaded, len(o.Known))
-	for _, c := range o.Known {
-		out[c.File] = &loaded{file: c.File, signatures: c.Signatures}
-	}
-	return out
 }
 
 func (o Options) read(file string, src []byte) ([]*Signature, []Problem) {

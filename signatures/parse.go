@@ -25,9 +25,6 @@ type Options struct {
 	// Catalogue asks what is asked of a signature that is shipped to others: an incident, remedies, references, a test that
 	// fires and a near miss are then required; without it their absence is a warning.
 	Catalogue bool
-	// Known is what files gave when they were read before, by the same version of forewarn. Those that did not change are not
-	// parsed again, and none of their warnings are told; their signatures know no positions.
-	Known []Content
 	// Foreign, if set, is asked first for every file that [Load] or [Watch] reads, so that rules of other languages can lie
 	// beside signatures. Parse does not ask it.
 	Foreign Foreign

@@ -11,7 +11,6 @@ import (
 type Set struct {
 	signatures []*Signature
 	files      []File
-	contents   []Content
 }
 
 // File is a file that a set was read from. Files are comparable: equal lists of files give equal sets.
@@ -52,7 +51,6 @@ func Merge(sets ...*Set) *Set {
 			continue
 		}
 		out.files = append(out.files, s.files...)
-		out.contents = append(out.contents, s.contents...)
 		for _, x := range s.signatures {
 			if i, ok := byID[x.ID]; ok {
 				out.signatures[i] = x
@@ -93,14 +91,6 @@ func (s *Set) Files() []File {
 		return nil
 	}
 	return s.files
-}
-
-// Contents returns what each file without an error gave, in the order in which they were read. The slice is shared.
-func (s *Set) Contents() []Content {
-	if s == nil {
-		return nil
-	}
-	return s.contents
 }
 
 // Digest is the SHA-256 over the ids and digests of the signatures: equal digests mean that one set can stand for the other.

@@ -30,6 +30,19 @@ type WatchOptions struct {
 // sets share the signatures that did not change. Changes are seen however they are made: written in place, renamed over, or
 // swapped by a link as Kubernetes does with a mounted ConfigMap.
 func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set, []Problem)) error {
+	l := loader{opts: opts.Options}
+	first := true
+	return Follow(ctx, paths, opts, func() {
+		if set, problems, changed := l.load(paths); changed || first {
+			first = false
+			fn(set, problems)
+		}
+	})
+}
+
+// Follow calls look, and calls it again whenever the files that paths lead to may have changed, until ctx ends. It calls look from one
+// goroutine, its caller's, and returns when it is over.
+func Follow(ctx context.Context, paths []string, opts WatchOptions, look func()) error {
 	if opts.Debounce <= 0 {
 		opts.Debounce = 250 * time.Millisecond
 	}
@@ -41,11 +54,9 @@ func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set,
 		return fmt.Errorf("watch signatures: %w (raise fs.inotify.max_user_instances)", err)
 	}
 	defer func() { _ = w.Close() }() // it only read
-	l := loader{opts: opts.Options}
 	watched := make(map[string]bool)
 	follow(w, watched, paths) // before reading, so that no change falls between
-	set, problems, _ := l.load(paths)
-	fn(set, problems)
+	look()
 
 	tick := time.NewTicker(opts.Interval)
 	defer tick.Stop()
@@ -75,9 +86,7 @@ func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set,
 		}
 		first = time.Time{}
 		follow(w, watched, paths)
-		if set, problems, changed := l.load(paths); changed {
-			fn(set, problems)
-		}
+		look()
 	}
 }
 

@@ -2,49 +2,45 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
 	"github.com/forewarn/forewarn/signatures"
-	"github.com/forewarn/forewarn/signatures/catalog"
 )
 
-// armory keeps the signatures of a running process: read from the store when their files did not change, from the files when they
-// did.
+// armory keeps the signatures of a running process. What their files gave is in the store: the compiled form is loaded at the start, bodies
+// are read when a warning is raised, and of the files only those that changed are read. Between two looks it keeps nothing but the program.
 type armory struct {
 	*globals
 	store    *store.Store
 	settings *settings
 
-	known   []signatures.Content // what the store knew at the start
-	builtin *signatures.Set
-	digest  string   // of the program in use
-	refused []string // what was refused when it was made
+	program *matcher.Program // in use; nil before the first look
+	index   string           // the stored compiled form that the program was made of
+	refused []string         // what was refused when it was made
+	seen    uint64           // what the files looked like; 0 when that says nothing
+	unsaved bodies           // what the store could not take
 }
 
-// setName is the set's name in the store.
-const setName = "run"
+const (
+	// setName is the set's name in the store.
+	setName = "run"
+	// smallSet is the size below which a set is compiled whole at each change: that takes milliseconds and gives the fastest program.
+	smallSet = 2000
+	// maxDrift is how many signatures may come and go before a program is compiled anew.
+	maxDrift = 2000
+)
 
 // open returns the program to start with and what was refused.
 func (a *armory) open() (*matcher.Program, []string) {
-	var err error
-	if a.known, err = a.recall(); err != nil {
-		// What is damaged here is made again from the files; a store that is damaged as a whole says so when the matcher opens it.
-		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
-		a.known = nil
-	}
-	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known})
-	if !a.settings.NoCatalog {
-		var more []signatures.Problem
-		a.builtin, more = signatures.LoadFS(catalog.FS, signatures.Options{Known: a.known})
-		problems = append(problems, more...)
-	}
-	program, refused := a.compile(own, problems)
-	return program, refused
+	a.look()
+	return a.program, a.refused
 }
 
 // watch calls swap with a new program whenever the files give one, until ctx ends.
@@ -53,96 +49,137 @@ func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string
 		<-ctx.Done()
 		return nil
 	}
-	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known}}
-	return signatures.Watch(ctx, a.settings.Signatures, o, func(own *signatures.Set, problems []signatures.Problem) {
-		digest, before := a.digest, a.refused
-		program, refused := a.compile(own, problems)
-		if a.digest == digest && slices.Equal(before, refused) {
-			return // the first look, or a change of layout or tests
+	return signatures.Follow(ctx, a.settings.Signatures, signatures.WatchOptions{}, func() {
+		program, refused := a.program, a.refused
+		if a.look(); a.program != program || !slices.Equal(a.refused, refused) {
+			swap(a.program, a.refused)
 		}
-		swap(program, refused)
 	})
 }
 
-// compile makes the program of the catalogue and the user's own signatures, and stores what it was made of.
-func (a *armory) compile(own *signatures.Set, problems []signatures.Problem) (*matcher.Program, []string) {
-	set := signatures.Merge(a.builtin, own)
-	program, more := matcher.Compile(set.All(), matcher.CompileOptions{
-		KubernetesVersion: a.settings.Applies.Kubernetes, Components: a.settings.Applies.Components, Facts: a.settings.Applies.Facts,
-	})
+// look makes the program what the files say, unless they look as they did.
+func (a *armory) look() {
+	files, problems := signatures.List(a.settings.Signatures)
+	seen := fingerprint(files, problems)
+	if seen == a.seen {
+		return
+	}
+	known := a.known()
+	change, err := a.change(known, files)
+	if err != nil {
+		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
+		a.program, known = nil, &store.Set{}
+		change, err = a.change(known, files)
+	}
+	if err != nil { // everything was read, so nothing can be missing
+		a.log.Error("the signatures cannot be loaded", "error", err)
+		return
+	}
+	a.told(append(problems, change.problems...))
+	a.keep(change)
+	if a.seen = seen; change.racy {
+		a.seen = 0
+	}
+}
+
+// fingerprint tells lists of files apart.
+func fingerprint(files []signatures.FileInfo, problems []signatures.Problem) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	var n [16]byte
+	for i := range files {
+		binary.LittleEndian.PutUint64(n[:], uint64(files[i].Size))
+		binary.LittleEndian.PutUint64(n[8:], uint64(files[i].ModTime))
+		_, _ = d.WriteString(files[i].Path + "\x00")
+		_, _ = d.Write(n[:])
+	}
+	for i := range problems {
+		_, _ = d.WriteString(problems[i].Error() + "\x00")
+	}
+	return max(d.Sum64(), 1)
+}
+
+// told logs what is refused and was not before.
+func (a *armory) told(problems []signatures.Problem) {
 	var refused []string
-	for _, p := range signatures.Errors(append(problems, more...)) {
+	for _, p := range signatures.Errors(problems) {
 		if !slices.Contains(a.refused, p.Error()) { // told once, not at each reload
 			a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", p.Error())
 		}
 		refused = append(refused, p.Error())
 	}
 	a.refused = refused
-	a.digest = program.Digest()
-	if err := a.remember(set, program); err != nil {
-		a.log.Warn("the signatures cannot be stored: the next start reads their files again", "error", err)
-	}
-	return program, refused
 }
 
-// reader names this very binary: another one may read the same file differently.
-func reader() string {
+// known returns what the store has of files that this binary read, and at the start loads the program.
+func (a *armory) known() *store.Set {
+	set, found, err := a.store.LoadSet(setName)
+	if err != nil {
+		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
+	}
+	if err != nil || !found || set.Reader != a.reader() {
+		return &store.Set{}
+	}
+	if a.program != nil {
+		return set
+	}
+	index, found, err := a.store.LoadIndex(setName, set.Index)
+	if err == nil && found {
+		a.program, err = matcher.LoadProgram(index, a.options(), a.store)
+	}
+	switch {
+	case err != nil:
+		a.log.Warn("the stored index cannot be used: the signatures are compiled", "error", err)
+	case found:
+		a.index = set.Index
+		a.log.Info("signatures loaded from the store", "files", len(set.Files), "signatures", a.program.Len())
+	}
+	return set
+}
+
+// keep stores what changed and takes up the program. What the store can't take stays in memory.
+func (a *armory) keep(c *change) {
+	if c.program == a.program && !c.changed {
+		return
+	}
+	a.unsaved.add(c.fresh)
+	set, program := c.set, c.program
+	var index []byte
+	if c.compiled {
+		index = program.AppendTo(nil)
+		a.index = fmt.Sprintf("%d-%s", matcher.ProgramFormat, program.Digest())
+	}
+	set.Index = a.index
+	if err := a.store.SaveSet(setName, set, a.unsaved.list(), index); err != nil {
+		a.log.Warn("the signatures cannot be stored: the next start reads their files again", "error", err)
+		if c.compiled {
+			a.index = "" // it is not stored
+		}
+		a.program = program.WithBodies(a.unsaved.over(a.store))
+		return
+	}
+	a.unsaved = nil
+	if program != a.program {
+		a.program = program.WithBodies(a.store)
+	}
+}
+
+func (a *armory) options() matcher.CompileOptions {
+	return matcher.CompileOptions{
+		KubernetesVersion: a.settings.Applies.Kubernetes, Components: a.settings.Applies.Components, Facts: a.settings.Applies.Facts,
+	}
+}
+
+// reader names this very binary, because another one may read the same file differently, and what decides which signatures apply.
+func (a *armory) reader() string {
+	where := fmt.Sprintf("%v", a.options()) // maps are printed in the order of their keys
 	exe, err := os.Executable()
 	if err != nil {
-		return version
+		return version + where
 	}
 	info, err := os.Stat(exe)
 	if err != nil {
-		return version
+		return version + where
 	}
-	return fmt.Sprintf("%s %d %d", version, info.Size(), info.ModTime().UnixNano())
-}
-
-// recall returns what the store knows of files that this binary read.
-func (a *armory) recall() ([]signatures.Content, error) {
-	set, found, err := a.store.LoadSet(setName)
-	if err != nil || !found || set.Reader != reader() {
-		return nil, err
-	}
-	var known []signatures.Content
-	for _, f := range set.Files {
-		c := signatures.Content{File: signatures.File{Path: f.Path}}
-		if n, err := hex.Decode(c.File.Hash[:], []byte(f.Hash)); err != nil || n != len(c.File.Hash) {
-			continue // another kind of hash: the file is read
-		}
-		for _, digest := range f.Signatures {
-			s, ok, err := a.store.Signature(digest)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				return nil, fmt.Errorf("the store lacks signature %s of %s, which it should have: move %s away to start anew", digest, f.Path, a.store.Dir())
-			}
-			c.Signatures = append(c.Signatures, s)
-		}
-		known = append(known, c)
-	}
-	a.log.Info("signatures loaded from the store", "files", len(known))
-	return known, nil
-}
-
-// remember stores what each sound file gave, and what its conditions are looked up by.
-func (a *armory) remember(all *signatures.Set, program *matcher.Program) error {
-	set := store.Set{Reader: reader()}
-	bodies := map[string]*signatures.Signature{}
-	for _, c := range all.Contents() {
-		f := store.SetFile{Path: c.File.Path, Hash: hex.EncodeToString(c.File.Hash[:])}
-		for _, s := range c.Signatures {
-			d := s.Digest()
-			digest := hex.EncodeToString(d[:])
-			f.Signatures = append(f.Signatures, digest)
-			bodies[digest] = s
-		}
-		set.Files = append(set.Files, f)
-	}
-	list := make([]*signatures.Signature, 0, len(bodies))
-	for _, s := range bodies {
-		list = append(list, s)
-	}
-	return a.store.SaveSet(setName, set, list, nil)
+	return fmt.Sprintf("%s %d %d %s", version, info.Size(), info.ModTime().UnixNano(), where)
 }

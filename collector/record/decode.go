@@ -135,8 +135,7 @@ func (b *Batch) decodeStrings(body []byte, k counts) ([]byte, error) {
 			return nil, fmt.Errorf("string %d of %d ends at byte %d, outside of the %d bytes from %d on",
 				i, k.strings, end, len(blob), start)
 		}
-		// The string aliases the frame, as the contract of Batch says: copying would cost an allocation a batch.
-		b.strings = append(b.strings, unsafe.String(unsafe.SliceData(blob[start:]), end-start))
+		b.strings = append(b.strings, aliased(blob[start:end]))
 		start = end
 	}
 	if int(start) != len(blob) {
@@ -144,6 +143,9 @@ func (b *Batch) decodeStrings(body []byte, k counts) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// aliased makes a string of the frame's own bytes, as the contract of Batch says: copying would cost an allocation a batch.
+func aliased(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func (b *Batch) decodeSets(body []byte, k counts) ([]byte, error) {
 	ends, body := cut(body, 4*(k.sets+1))

@@ -26,6 +26,9 @@ type PublisherConfig struct {
 	OutstandingBytes int64
 	// AckTimeout is how long an acknowledgement may take before the message is sent again. Default 10 seconds.
 	AckTimeout time.Duration
+	// Readers makes messages for Stream wait while it is nearly full of what its readers did not read, which are the consumers whose
+	// names begin with this. Without it a full stream removes its oldest messages, read or not.
+	Stream, Readers string
 }
 
 // Publisher sends messages in the order in which it gets them and keeps each until the server has stored it. It blocks when
@@ -48,6 +51,7 @@ type Publisher struct {
 	stop   chan struct{}
 	ended  chan struct{}
 	once   sync.Once
+	gate   *gate // nil when nobody is waited for
 
 	retries, stored, duplicates, held atomic.Uint64
 	trouble                           atomic.Pointer[error]
@@ -72,6 +76,8 @@ type ack struct {
 type PublisherStats struct {
 	Stored, Duplicates, Retries uint64
 	Outstanding                 int
+	// Waits is how often Publish waited for the readers of the stream.
+	Waits uint64
 	// Trouble is why nothing is stored at the moment, or nil.
 	Trouble error
 }
@@ -91,6 +97,13 @@ func (s *Stream) Publisher(c PublisherConfig) (*Publisher, error) {
 		bytes: semaphore.NewWeighted(c.OutstandingBytes),
 		in:    make(chan *outgoing), acks: make(chan ack, 2*c.Outstanding), flush: make(chan chan struct{}),
 		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if c.Readers != "" {
+		g, err := s.gate(c.Stream, c.Readers)
+		if err != nil {
+			return nil, fmt.Errorf("publisher: %w", err)
+		}
+		p.gate = g
 	}
 	sub, err := s.conn.Subscribe(p.prefix+"*.*", p.answer)
 	if err != nil {
@@ -124,25 +137,48 @@ func (p *Publisher) Publish(ctx context.Context, subject, id string, payload []b
 		return fmt.Errorf("publish %d bytes to %s: %w: the server takes %d at most: raise max_payload in its configuration or send smaller batches",
 			len(payload), subject, ErrTooLarge, limit)
 	}
-	if err := p.room.Acquire(ctx, 1); err != nil {
-		return p.refuse(subject, err)
-	}
 	size = min(size, p.c.OutstandingBytes) // a message larger than all room waits for all of it
-	if err := p.bytes.Acquire(ctx, size); err != nil {
-		p.room.Release(1)
+	if err := p.acquire(ctx, size); err != nil {
 		return p.refuse(subject, err)
 	}
 	select {
 	case p.in <- &outgoing{msg: m, size: size}:
 		return nil
 	case <-p.stop:
-		p.room.Release(1) // for others that wait, who must learn of it too
-		p.bytes.Release(size)
+		p.release(size) // for others that wait, who must learn of it too
 		return fmt.Errorf("publish to %s: the publisher is closed", subject)
 	case <-ctx.Done(): // the connection takes nothing, not even into its buffer
-		p.room.Release(1)
-		p.bytes.Release(size)
+		p.release(size)
 		return p.refuse(subject, ctx.Err())
+	}
+}
+
+// acquire waits until a message may be on its way: until the stream has room for it that costs nobody anything, and not too much is
+// unacknowledged. The gate is first: who waits there must not hold up what others may send.
+func (p *Publisher) acquire(ctx context.Context, size int64) error {
+	if p.gate != nil {
+		if err := p.gate.pass(ctx, p.stop, size); err != nil {
+			return err
+		}
+	}
+	err := p.room.Acquire(ctx, 1)
+	if err == nil {
+		if err = p.bytes.Acquire(ctx, size); err != nil {
+			p.room.Release(1)
+		}
+	}
+	if err != nil && p.gate != nil {
+		p.gate.stored(size)
+	}
+	return err
+}
+
+// release undoes acquire.
+func (p *Publisher) release(size int64) {
+	p.room.Release(1)
+	p.bytes.Release(size)
+	if p.gate != nil {
+		p.gate.stored(size)
 	}
 }
 
@@ -213,6 +249,14 @@ func (p *Publisher) Stats() PublisherStats {
 	}
 	if t := p.trouble.Load(); t != nil {
 		st.Trouble = *t
+	}
+	if g := p.gate; g != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		st.Waits = g.held
+		if st.Trouble == nil {
+			st.Trouble = g.full
+		}
 	}
 	return st
 }

@@ -42,8 +42,7 @@ func (p *Publisher) run(sub *nats.Subscription, status chan nats.Status) {
 	defer func() {
 		w.timer.Stop()
 		for _, o := range w.queue { // lets callers of Publish go who wait for room
-			p.room.Release(1)
-			p.bytes.Release(o.size)
+			p.release(o.size)
 		}
 		p.s.conn.RemoveStatusListener(status)
 		_ = sub.Unsubscribe() // fails only when the connection is closed, which ends the subscription too
@@ -139,8 +138,7 @@ func (w *window) answered(a ack) {
 	}
 	n := 0
 	for n < len(w.queue) && w.queue[n].stored {
-		w.p.room.Release(1)
-		w.p.bytes.Release(w.queue[n].size)
+		w.p.release(w.queue[n].size)
 		w.queue[n] = nil
 		n++
 	}

@@ -41,7 +41,7 @@ type taker struct {
 }
 
 func (m *Matcher) intake(ctx, drain context.Context) error {
-	out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
+	out, err := m.c.Stream.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames})
 	if err != nil {
 		return err
 	}

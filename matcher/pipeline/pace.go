@@ -42,6 +42,14 @@ func (p *pace) rest(partition int) {
 	p.set(partition, idle)
 }
 
+// waits reports whether begin would wait for others.
+func (p *pace) waits(partition int, number uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set(partition, number)
+	return p.ahead(number)
+}
+
 // begin waits until it is the turn of a batch, and reports whether that came before ctx ended. The one with the lowest number never
 // waits.
 func (p *pace) begin(ctx context.Context, partition int, number uint64) bool {

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,9 +59,20 @@ type Config struct {
 	// Registerer gets the metrics; nil means none.
 	Registerer prometheus.Registerer
 
-	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 500 ms. Warnings never wait for it.
+	// Workers is how many batches are scanned at once; 0 means as many as there are cores to use (GOMAXPROCS).
+	Workers int
+	// Fetch is how many batches of a partition are asked for ahead; 0 means 32. Each is held in memory. A window of fewer fetches is slower,
+	// more of them make the first record of a large backlog wait no longer.
+	Fetch int
+	// Window is how many batches of a partition are scanned before they are acknowledged together; 0 means 64. They are acknowledged
+	// at the latest after MarkEvery. More of them come again after a crash.
+	Window int
+
+	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 2 s. Warnings never wait for it. What is not committed is
+	// applied again after a crash; a commit writes each progress that was hit since the last one, so that a shorter time writes
+	// those that are hit all the time again and again.
 	CommitEvery time.Duration
-	// CommitMessages is the most messages in a commit; 0 means 1000.
+	// CommitMessages is the most messages in a commit; 0 means 4000.
 	CommitMessages int
 	// MarkEvery is the least time between two messages of marks of a partition; 0 means 100 ms.
 	MarkEvery time.Duration
@@ -94,8 +106,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Instance = host + "-" + strconv.Itoa(os.Getpid())
 	}
 	c.IntakeDelay = cmp.Or(c.IntakeDelay, 10*time.Second)
-	c.CommitEvery = cmp.Or(c.CommitEvery, 500*time.Millisecond)
-	c.CommitMessages = cmp.Or(c.CommitMessages, 1000)
+	c.Workers, c.Fetch, c.Window = cmp.Or(c.Workers, runtime.GOMAXPROCS(0)), cmp.Or(c.Fetch, 32), cmp.Or(c.Window, 64)
+	c.CommitEvery = cmp.Or(c.CommitEvery, 2*time.Second)
+	c.CommitMessages = cmp.Or(c.CommitMessages, 4000)
 	c.MarkEvery = cmp.Or(c.MarkEvery, 100*time.Millisecond)
 	c.StatusEvery = cmp.Or(c.StatusEvery, 5*time.Second)
 	c.TakeoverAfter = cmp.Or(c.TakeoverAfter, 10*time.Second)
@@ -108,8 +121,10 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("pipeline: %s is too small", name)
 		}
 	}
-	if c.CommitMessages < 1 {
-		return c, fmt.Errorf("pipeline: CommitMessages is %d and must be positive", c.CommitMessages)
+	for name, n := range map[string]int{"CommitMessages": c.CommitMessages, "Workers": c.Workers, "Fetch": c.Fetch, "Window": c.Window} {
+		if n < 1 {
+			return c, fmt.Errorf("pipeline: %s is %d and must be positive", name, n)
+		}
 	}
 	if c.newTracker == nil {
 		c.newTracker = func(p matcher.Lookup) (tracker, error) { return matcher.NewTracker(p, c.Tracker) }
@@ -127,6 +142,7 @@ type Matcher struct {
 	metrics *metrics
 	began   time.Time
 	owners  []*owner
+	workers workers
 
 	mu        sync.Mutex
 	consumers map[string]*stream.Consumer // by durable name
@@ -155,6 +171,7 @@ func New(c Config) (*Matcher, error) {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	_, hits := c.Stream.Partitions()
+	m.workers = newWorkers(c.Workers, hits, m.program.Load, m.inputs, m.metrics)
 	for p := range hits {
 		m.owners = append(m.owners, &owner{
 			partition: p, program: m.program.Load, newTracker: c.newTracker, store: c.Store, history: past{c.Stream},
@@ -267,23 +284,31 @@ func (m *Matcher) pace(ctx context.Context, partitions int) (*pace, error) {
 	return together, nil
 }
 
-func scanName(partition int) string { return fmt.Sprintf("scan-%d", partition) }
+// The names of the consumers of RECORDS and HITS begin so; the partition follows.
+const (
+	scanNames  = "scan-"
+	trackNames = "track-"
+)
+
+func scanName(partition int) string { return scanNames + strconv.Itoa(partition) }
+
+func trackName(partition int) string { return trackNames + strconv.Itoa(partition) }
 
 // scan scans one partition of RECORDS.
 func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together *pace) error {
-	out, err := m.c.Stream.Publisher(stream.PublisherConfig{})
+	out, err := m.c.Stream.Publisher(stream.PublisherConfig{Stream: stream.Hits, Readers: trackNames})
 	if err != nil {
 		return err
 	}
 	defer out.Close(drain) //nolint:errcheck // what was not flushed is not acknowledged and comes again
 	s := &scanner{
-		partition: partition, hits: hits, program: m.program.Load, out: out, inputs: m.inputs, dead: m.dead, metrics: m.metrics,
-		log: m.c.Logger, pace: together, markEvery: m.c.MarkEvery, windowMax: 64,
+		partition: partition, hits: hits, workers: m.workers, out: out, dead: m.dead, metrics: m.metrics,
+		log: m.c.Logger, pace: together, markEvery: m.c.MarkEvery, windowMax: m.c.Window,
 	}
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
 			Stream: stream.Records, Subject: stream.RecordsSubject(partition), Durable: scanName(partition),
-			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 256, Prefetch: 32,
+			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 4 * m.c.Window, Prefetch: m.c.Fetch,
 		}, nil
 	}, s.run)
 }
@@ -294,7 +319,7 @@ func (m *Matcher) own(ctx, drain context.Context, o *owner) error {
 		at, err := o.sameStream(ctx, o.position)
 		o.position = at
 		return stream.ConsumerConfig{
-			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: fmt.Sprintf("track-%d", o.partition),
+			Stream: stream.Hits, Subject: stream.HitsSubject(o.partition), Durable: trackName(o.partition),
 			Pinned: true, Ordered: true, PinnedTTL: m.c.TakeoverAfter, MaxAckPending: 2 * m.c.CommitMessages, Prefetch: 64,
 			After: at, Everything: true, // a state that is empty is built from all that HITS keeps
 		}, err

@@ -3,10 +3,10 @@ package pipeline
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,11 +22,12 @@ type Publisher struct {
 	partitions int
 	batches    prometheus.Counter
 	bytes      prometheus.Counter
+	summaries  sync.Pool // of *record.Summarizer
 }
 
 // NewPublisher makes a publisher. It is closed before the stream.
 func NewPublisher(s *stream.Stream, r prometheus.Registerer) (*Publisher, error) {
-	out, err := s.Publisher(stream.PublisherConfig{})
+	out, err := s.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames})
 	if err != nil {
 		return nil, err
 	}
@@ -46,15 +47,19 @@ func NewPublisher(s *stream.Stream, r prometheus.Registerer) (*Publisher, error)
 	return p, errors.Join(r.Register(p.batches), r.Register(p.bytes))
 }
 
-// Emit sends one wire frame; it is a collector.Emit. It blocks while too much is not stored yet, and copies the frame.
+// Emit sends one wire frame of a record.Builder; it is a collector.Emit. It blocks while too much is not stored yet, and copies the frame.
 func (p *Publisher) Emit(ctx context.Context, frame []byte) error {
-	var b record.Batch
-	if err := b.Decode(frame); err != nil {
+	x, _ := p.summaries.Get().(*record.Summarizer)
+	if x == nil {
+		x = new(record.Summarizer)
+	}
+	defer p.summaries.Put(x)
+	s, err := x.Read(frame)
+	if err != nil {
 		return fmt.Errorf("publish a batch: %w", err)
 	}
-	source := b.Header().Source
-	if err := p.out.PublishRecords(ctx, RecordPartition(source, p.partitions), batchID(&b), bytes.Clone(frame)); err != nil {
-		return fmt.Errorf("publish a batch of %s: %w", source, err)
+	if err := p.out.PublishRecords(ctx, RecordPartition(s.Source, p.partitions), batchID(&s), bytes.Clone(frame)); err != nil {
+		return fmt.Errorf("publish a batch of %s: %w", s.Source, err)
 	}
 	p.batches.Inc()
 	p.bytes.Add(float64(len(frame)))
@@ -62,21 +67,11 @@ func (p *Publisher) Emit(ctx context.Context, frame []byte) error {
 }
 
 // batchID is the same for the same observations, whenever they were read. A heartbeat has none: each one counts.
-func batchID(b *record.Batch) string {
-	if b.Len() == 0 {
+func batchID(s *record.Summary) string {
+	if s.Records == 0 {
 		return ""
 	}
-	var d xxhash.Digest
-	d.Reset()
-	var buf [8]byte
-	for i := range b.Len() {
-		r := b.At(i)
-		binary.LittleEndian.PutUint64(buf[:], r.ID)
-		_, _ = d.Write(buf[:])
-	}
-	first := b.At(0)
-	h := b.Header()
-	return fmt.Sprintf("%016x-%d-%d-%016x-%d-%t", xxhash.Sum64String(h.Source), first.Seq, b.Len(), d.Sum64(), h.Mark, h.Ended)
+	return fmt.Sprintf("%016x-%d-%d-%016x-%d-%t", xxhash.Sum64String(s.Source), s.Seq, s.Records, s.IDs, s.Mark, s.Ended)
 }
 
 // Frames is what batches are pulled from; a collector.Feed is one.

@@ -10,14 +10,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
-	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 )
 
-// scanner turns one partition of RECORDS into hits. One goroutine owns it.
+// scanner turns one partition of RECORDS into hits. One goroutine owns it; workers scan its batches, several at once, and what
+// comes of them is sent in the order in which they came.
 //
 // Hits are published as soon as a batch is scanned. Marks wait until every hit of the batches before them is stored, so that
 // no mark overtakes a hit, and are sent at most every markEvery. A batch is acknowledged when its hits and its mark are
@@ -25,9 +23,8 @@ import (
 type scanner struct {
 	partition int
 	hits      int // partitions of HITS
-	program   func() *matcher.Program
+	workers   workers
 	out       publisher
-	inputs    *inputs
 	dead      *deadLetters
 	metrics   *metrics
 	log       *slog.Logger
@@ -35,16 +32,12 @@ type scanner struct {
 	markEvery time.Duration
 	windowMax int // batches
 
-	batch    record.Batch
-	scratch  matcher.Scratch
-	encoders []hitsEncoder
-	used     []int  // the partitions with hits of the batch
-	window   int    // batches that are not acknowledged
-	last     uint64 // the sequence of the last of them
-	ack      func(through uint64) error
-	marks    map[string]matcher.Mark
-	digest   uint64 // of the program, for message ids
-	digestOf *matcher.Program
+	queue  []*scanned  // being scanned, in the order in which they came; no more than there are workers
+	window int         // batches that are scanned and not acknowledged
+	last   uint64      // the sequence of the last of them
+	timer  *time.Timer // of the flush
+	ack    func(through uint64) error
+	marks  map[string]matcher.Mark
 }
 
 // A scanner rests when the stream holds nothing more for it. It also rests when nothing came for so long that another process
@@ -58,146 +51,126 @@ const (
 func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error {
 	s.ack = ack
 	s.window, s.last = 0, 0
-	if s.encoders == nil {
-		s.encoders, s.marks = make([]hitsEncoder, s.hits), map[string]matcher.Mark{}
+	if s.marks == nil {
+		s.marks = map[string]matcher.Mark{}
 	}
-	timer, resting := time.NewTimer(s.markEvery), time.NewTimer(restFirst)
-	defer timer.Stop()
+	s.timer = time.NewTimer(s.markEvery)
+	defer s.timer.Stop()
+	resting := time.NewTimer(restFirst)
 	defer resting.Stop()
 	defer s.pace.rest(s.partition)
+	defer s.abandon()
 	for {
+		var first chan struct{}
+		if len(s.queue) > 0 {
+			first = s.queue[0].done
+		}
+		more := in
+		if len(s.queue) >= cap(s.workers) {
+			more = nil
+		}
 		select {
 		case <-ctx.Done():
-			return s.flush(drain)
+			return s.finish(drain)
 		case <-resting.C:
 			s.pace.rest(s.partition)
-		case <-timer.C:
+		case <-s.timer.C:
 			if err := s.flush(drain); err != nil {
 				return err
 			}
-		case m, ok := <-in:
-			if !ok {
-				return s.flush(drain)
-			}
-			if !s.pace.begin(ctx, s.partition, m.Seq) {
-				return s.flush(drain)
-			}
-			resting.Reset(restAfter)
-			if s.window == 0 {
-				timer.Reset(s.markEvery)
-			}
-			s.window++
-			s.last = m.Seq
-			if err := s.scan(drain, &m); err != nil {
+		case <-first:
+			if err := s.sendFirst(drain); err != nil {
 				return err
 			}
-			if m.Pending == 0 {
-				s.pace.rest(s.partition)
+		case m, ok := <-more:
+			if !ok {
+				return s.finish(drain)
 			}
-			if s.window >= s.windowMax {
-				if err := s.flush(drain); err != nil {
+			if s.pace.waits(s.partition, m.Seq) { // what came before it must not wait with it
+				if err := s.sendAll(drain); err != nil {
 					return err
 				}
 			}
+			if !s.pace.begin(ctx, s.partition, m.Seq) {
+				return s.finish(drain)
+			}
+			resting.Reset(restAfter)
+			s.queue = append(s.queue, s.workers.start(s.partition, m))
 		}
 	}
 }
 
-// scan scans one batch and publishes its hits. Its errors are those of ctx.
-func (s *scanner) scan(ctx context.Context, m *stream.Message) error {
-	if err := s.batch.Decode(m.Data); err != nil {
-		s.metrics.badBatches.Inc()
-		s.dead.put("RECORDS", s.partition, m, err)
-		return nil
+// abandon waits for the workers. What they found is not sent, and comes again.
+func (s *scanner) abandon() {
+	for _, x := range s.queue {
+		<-x.done
 	}
-	header := s.batch.Header()
-	program := s.program()
-	before := s.scratch.Stats.CELErrors
-	hits := program.Scan(&s.batch, &s.scratch)
-	s.metrics.celErrors.AddN(int(s.scratch.Stats.CELErrors - before))
-	s.inputs.note(header, s.batch.Len())
-	s.metrics.scanned(len(m.Data), s.batch.Len(), len(hits))
-	if header.Mark != 0 || header.Ended {
-		s.mark(header)
+	s.queue = nil
+}
+
+// finish sends what is being scanned and flushes.
+func (s *scanner) finish(ctx context.Context) error {
+	if err := s.sendAll(ctx); err != nil {
+		return err
 	}
-	if len(hits) == 0 {
-		return nil
-	}
-	base := s.base(program, m)
-	chunk := 0
-	s.used = s.used[:0]
-	for i := range hits {
-		h := &hits[i]
-		p := HitPartition(h.Signature, h.Key, s.hits)
-		e := &s.encoders[p]
-		if !slices.Contains(s.used, p) {
-			if err := e.reset(header.Source); err != nil { // the batch had this very source
-				s.dead.put("RECORDS", s.partition, m, err)
-				return nil
-			}
-			s.used = append(s.used, p)
-		}
-		err := e.add(h)
-		if errors.Is(err, record.ErrFull) && e.hits > 0 {
-			if err := s.send(ctx, m, p, fmt.Sprintf("%s-%d-%d", base, p, chunk)); err != nil {
-				return err
-			}
-			chunk++
-			err = e.add(h)
-		}
-		if err != nil {
-			s.metrics.lostHits.Inc()
-			s.dead.put("RECORDS", s.partition, m, fmt.Errorf("encode a hit of record %016x: %w", h.Record.ID, err))
-		}
-	}
-	for _, p := range s.used {
-		e := &s.encoders[p]
-		if e.hits == 0 {
-			continue
-		}
-		if err := s.send(ctx, m, p, fmt.Sprintf("%s-%d", base, p)); err != nil {
+	return s.flush(ctx)
+}
+
+func (s *scanner) sendAll(ctx context.Context) error {
+	for len(s.queue) > 0 {
+		if err := s.sendFirst(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// send publishes the hits of m that were collected for a partition. Those that the server will never take are counted and kept
-// as a dead letter: they must not hold up the partition.
-func (s *scanner) send(ctx context.Context, m *stream.Message, partition int, id string) error {
-	e := &s.encoders[partition]
-	n := e.hits
-	switch err := s.out.PublishHits(ctx, partition, id, e.take()); {
+// sendFirst waits until the first batch of the queue is scanned, publishes its hits and takes it into the window. Its errors are those of ctx.
+func (s *scanner) sendFirst(ctx context.Context) error {
+	x := s.queue[0]
+	<-x.done
+	for _, why := range x.unusable {
+		s.dead.put(stream.Records, s.partition, &x.message, why)
+	}
+	for i := range x.hits {
+		if err := s.send(ctx, &x.message, &x.hits[i]); err != nil {
+			return err
+		}
+	}
+	if x.mark.Source != "" {
+		s.mark(x.mark)
+	}
+	s.queue = slices.Delete(s.queue, 0, 1)
+	if s.window == 0 {
+		s.timer.Reset(s.markEvery)
+	}
+	s.window++
+	s.last = x.message.Seq
+	if x.message.Pending == 0 && len(s.queue) == 0 {
+		s.pace.rest(s.partition)
+	}
+	if s.window >= s.windowMax {
+		return s.flush(ctx)
+	}
+	return nil
+}
+
+// send publishes hits of m. Those that the server will never take are counted and kept as a dead letter: they must not hold up
+// the partition.
+func (s *scanner) send(ctx context.Context, m *stream.Message, h *hitsMessage) error {
+	switch err := s.out.PublishHits(ctx, h.partition, h.id, h.data); {
 	case errors.Is(err, stream.ErrTooLarge):
-		s.metrics.lostHits.AddN(n)
-		s.dead.put("RECORDS", s.partition, m, err)
+		s.metrics.lostHits.AddN(h.n)
+		s.dead.put(stream.Records, s.partition, m, err)
 	case err != nil:
 		return fmt.Errorf("publish hits of partition %d: %w", s.partition, err)
 	}
 	return nil
 }
 
-// base begins the message ids of a batch's hits. With the program's digest, because a batch that is scanned again after a
-// reload may have other hits, which must not be taken for repeats; with the batch's hash, because a stream that was
-// made anew counts from 1 again.
-func (s *scanner) base(p *matcher.Program, m *stream.Message) string {
-	if s.digestOf != p {
-		s.digestOf, s.digest = p, xxhash.Sum64String(p.Digest())
-	}
-	return fmt.Sprintf("%d-%d-%016x", s.partition, m.Seq, xxhash.Sum64(m.Data)^s.digest)
-}
-
 // mark remembers the source's last mark until the next flush.
-func (s *scanner) mark(h *record.Header) {
-	was, known := s.marks[h.Source]
-	m := matcher.Mark{Source: was.Source, Kinds: h.Kinds, Scope: was.Scope, Time: h.Mark, Ended: h.Ended}
-	if !known {
-		m.Source = string([]byte(h.Source)) // the batch's memory is used again
-	}
-	if !sameAttrs(m.Scope, h.Scope) {
-		m.Scope = h.Scope.Clone()
-	}
-	if known {
+func (s *scanner) mark(m matcher.Mark) {
+	if was, known := s.marks[m.Source]; known {
 		m.Time = max(m.Time, was.Time)
 	}
 	s.marks[m.Source] = m

@@ -98,10 +98,15 @@ func testMetrics(t *testing.T) *metrics {
 func testScanner(t *testing.T, out publisher) *scanner {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	p := program(t, "memory", "memory-too")
+	return scannerOf(t, out, program(t, "memory", "memory-too"), log)
+}
+
+func scannerOf(t *testing.T, out publisher, p *matcher.Program, log *slog.Logger) *scanner {
+	t.Helper()
+	dead, metrics := newDeadLetters(memoryStore(t), log, time.Now), testMetrics(t)
 	return &scanner{
-		partition: 1, hits: 3, program: func() *matcher.Program { return p }, out: out, inputs: newInputs(time.Now, time.Minute),
-		dead: newDeadLetters(memoryStore(t), log, time.Now), metrics: testMetrics(t), log: log, pace: newPace(2, 64), markEvery: 100 * time.Millisecond, windowMax: 4,
+		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: newPace(2, 64), markEvery: 100 * time.Millisecond, windowMax: 4,
+		workers: newWorkers(2, 3, func() *matcher.Program { return p }, newInputs(time.Now, time.Minute), metrics),
 	}
 }
 
@@ -229,8 +234,7 @@ func TestScannerPassesOverWhatIsNoBatch(t *testing.T) {
 func TestAnIDOfHitsDependsOnBatchAndProgram(t *testing.T) {
 	ids := func(p *matcher.Program, seq uint64, f []byte) []string {
 		out := &sent{}
-		s := testScanner(t, out)
-		s.program = func() *matcher.Program { return p }
+		s := scannerOf(t, out, p, slog.New(slog.DiscardHandler))
 		in := make(chan stream.Message, 1)
 		in <- stream.Message{Seq: seq, Data: f}
 		close(in)

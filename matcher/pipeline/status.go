@@ -75,6 +75,9 @@ func (m *Matcher) Status() Status {
 	return s
 }
 
+// Hits returns how many hits were found.
+func (m *Matcher) Hits() uint64 { return m.metrics.hits.Value() }
+
 // losses sums what was lost, by what it was, and the open warnings. Counts of nothing are left out.
 func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
 	losses, open := map[string]uint64{}, map[matcher.State]int{}

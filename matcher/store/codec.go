@@ -90,6 +90,68 @@ func decodeRevision(b []byte) (Revision, error) {
 	return v, nil
 }
 
+// encode writes strings with their lengths, and everything else at its full size.
+func (set *Set) encode() []byte {
+	b := []byte{codecVersion}
+	b = appendBytes(b, []byte(set.Reader))
+	b = appendBytes(b, []byte(set.Index))
+	b = binary.BigEndian.AppendUint64(b, uint64(len(set.Files)))
+	for i := range set.Files {
+		f := &set.Files[i]
+		b = appendBytes(b, []byte(f.Path))
+		b = binary.BigEndian.AppendUint64(b, uint64(f.Size))
+		b = binary.BigEndian.AppendUint64(b, uint64(f.ModTime))
+		b = append(append(b, f.Hash[:]...), bit(f.Unsound))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(f.Signatures)))
+		for j := range f.Signatures {
+			b = appendBytes(b, []byte(f.Signatures[j].ID))
+			b = append(b, f.Signatures[j].Digest[:]...)
+		}
+	}
+	return b
+}
+
+// decodeSet reads a set. Its strings share the memory of one.
+func decodeSet(b []byte) (*Set, error) {
+	all := string(b)
+	r := reader{b: b}
+	text := func() string {
+		n := len(r.bytes())
+		at := len(all) - len(r.b)
+		return all[at-n : at]
+	}
+	r.version()
+	set := &Set{Reader: text(), Index: text()}
+	const least = 1 + 8 + 8 + 32 + 1 + 4 // bytes of a file
+	n := r.uint64()
+	if n > uint64(len(r.b)/least) {
+		return nil, fmt.Errorf("%w: a set of %d files", ErrCorrupt, n)
+	}
+	set.Files = make([]SetFile, n)
+	for i := range set.Files {
+		f := &set.Files[i]
+		f.Path, f.Size, f.ModTime = text(), int64(r.uint64()), int64(r.uint64())
+		copy(f.Hash[:], r.take(32))
+		f.Unsound = r.byte() == 1
+		k := r.uint32()
+		if uint64(k) > uint64(len(r.b)/33) {
+			r.bad = true
+		}
+		if r.bad {
+			break
+		}
+		f.Signatures = make([]SetSignature, k)
+		for j := range f.Signatures {
+			f.Signatures[j].ID = text()
+			copy(f.Signatures[j].Digest[:], r.take(32))
+		}
+	}
+	if r.bad || len(r.b) != 0 {
+		return nil, fmt.Errorf("%w: a set of %d bytes", ErrCorrupt, len(b))
+	}
+	return set, nil
+}
+
 func bit(b bool) byte {
 	if b {
 		return 1

@@ -52,12 +52,17 @@ func FuzzDecodePlace(f *testing.F) {
 	})
 }
 
-func FuzzDecodePostings(f *testing.F) {
-	f.Add([]byte(`[{"anchor":"lost leader","field":"text","signature":"00","role":40}]`))
-	f.Add([]byte(`null`))
+func FuzzDecodeSet(f *testing.F) {
+	set, _, _ := someSet()
+	f.Add(set.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := decodePostings(b); err != nil {
+		set, err := decodeSet(b)
+		if err != nil {
 			require.ErrorIs(t, err, ErrCorrupt)
+			return
 		}
+		again, err := decodeSet(set.encode())
+		require.NoError(t, err)
+		require.Equal(t, set, again)
 	})
 }

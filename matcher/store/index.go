@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
@@ -15,112 +14,106 @@ import (
 
 // Set is what was read from a set of signature files: enough to do without reading them again while they are unchanged.
 type Set struct {
-	// Reader names what read the files, such as forewarn's version. Another reader may accept or refuse other things, so a set
-	// of another reader is as good as none.
-	Reader string    `json:"reader"`
-	Files  []SetFile `json:"files"`
+	// Reader names what read the files, such as forewarn's version, and what decided which of their signatures are used. Another reader
+	// may accept or refuse other things, so a set of another reader is as good as none.
+	Reader string
+	// Index is the digest of the compiled form: see [Store.LoadIndex]. Signatures may have come and gone since it was made.
+	Index string
+	Files []SetFile
 }
 
 // SetFile is one file of a set.
 type SetFile struct {
-	Path       string   `json:"path"`
-	Hash       string   `json:"hash"`                 // of its bytes, by the caller's function
-	Signatures []string `json:"signatures,omitempty"` // digests in hex, in the order of the file: see [Store.Signature]
-	Problems   []string `json:"problems,omitempty"`   // as they were told
-	Refused    bool     `json:"refused,omitempty"`    // nothing of it may be armed
+	Path    string
+	Size    int64
+	ModTime int64    // Unix nanoseconds; 0 when it says nothing
+	Hash    [32]byte // of its bytes, by the caller's function
+	// Unsound is set when something in it was refused, which is found again only by reading it.
+	Unsound    bool
+	Signatures []SetSignature // in the order of the file
 }
 
-// File returns the entry of a path if it has that hash, and nil otherwise: the file must be read then.
-func (s *Set) File(path, hash string) *SetFile {
-	for i := range s.Files {
-		if f := &s.Files[i]; f.Path == path && f.Hash == hash {
-			return f
-		}
-	}
-	return nil
+// SetSignature names a signature, whose body is under its digest.
+type SetSignature struct {
+	ID     string
+	Digest [32]byte
 }
 
-// Posting is one condition that an anchor leads to. A signature's condition may have several anchors; at least one of them is
-// in each record that meets the condition.
-type Posting struct {
-	Anchor    string `json:"anchor"`    // the text itself, because a hash only finds candidates
-	Field     string `json:"field"`     // where it is looked for: text, or an attribute's name
-	Signature string `json:"signature"` // the digest in hex
-	Role      int    `json:"role"`      // the role number of the condition
-}
-
-// SaveSet stores a set under a name together with the bodies of its signatures and the postings of their anchors, and
-// replaces what was there. The set is written last: one that can be loaded has all its bodies.
-func (s *Store) SaveSet(name string, set Set, bodies []*signatures.Signature, postings []Posting) error {
+// SaveSet stores a set under a name and replaces what was there. Bodies are those of its signatures that are not stored yet; index is its
+// compiled form, nil when that is stored already. Other indexes of the name are removed. The set is written last: one that can be loaded has all
+// that it names.
+func (s *Store) SaveSet(name string, set *Set, bodies []*signatures.Signature, index []byte) error {
 	doing := "save signature set " + name
 	if err := s.room(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	s.index.Lock()
 	defer s.index.Unlock()
-	have := map[string]bool{}
-	var writes []write
+	writes := make([]write, 0, len(bodies))
 	for _, b := range bodies {
 		v, err := json.Marshal(b)
 		if err != nil {
 			return fmt.Errorf("%s: encode %s: %w", doing, b.ID, err)
 		}
 		d := b.Digest()
-		have[hex.EncodeToString(d[:])] = true
 		writes = append(writes, write{key: append([]byte{tableBody}, d[:]...), value: v})
 	}
-	for _, f := range set.Files {
-		for _, digest := range f.Signatures {
-			if !have[digest] {
-				return fmt.Errorf("%s: %s names signature %s, and its body is not given", doing, f.Path, digest)
-			}
+	if len(writes) > 0 {
+		if err := s.several("set", writes); err != nil {
+			return s.explain(doing, err)
 		}
 	}
-	prefix := postingPrefix(name)
-	rows := map[uint64][]Posting{}
-	for _, p := range postings {
-		h := xxhash.Sum64String(p.Anchor)
-		rows[h] = append(rows[h], p)
-	}
-	err := s.keys(prefix, func(key []byte) {
-		if len(key) == len(prefix)+8 && rows[binary.BigEndian.Uint64(key[len(prefix):])] == nil {
-			writes = append(writes, write{key: key})
+	if index != nil {
+		if err := s.putLarge(tableIndex, indexName(name, set.Index), index); err != nil {
+			return s.explain(doing, err)
 		}
-	})
-	if err != nil {
+	}
+	if err := s.putLarge(tableFiles, name, set.encode()); err != nil {
 		return s.explain(doing, err)
 	}
-	for h, row := range rows {
-		v, err := json.Marshal(row)
-		if err != nil {
-			return fmt.Errorf("%s: encode postings: %w", doing, err)
-		}
-		writes = append(writes, write{key: binary.BigEndian.AppendUint64(postingPrefix(name), h), value: v})
-	}
-	v, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("%s: encode: %w", doing, err)
-	}
-	// The old set goes first, so that none is found while its postings are half replaced.
-	if err := s.atOnce([]write{{key: setKey(name)}}); err != nil {
-		return s.explain(doing, err)
-	}
-	if err := s.several("set", writes); err != nil {
-		return s.explain(doing, err)
-	}
-	return s.explain(doing, s.atOnce([]write{{key: setKey(name), value: v}}))
+	return s.explain(doing, s.dropIndexes(name, set.Index))
 }
 
 // LoadSet returns the set that was saved under a name, and whether there is one.
-func (s *Store) LoadSet(name string) (set Set, found bool, err error) {
-	v, err := s.value("load signature set "+name, setKey(name))
-	if err != nil || v == nil {
-		return set, false, err
+func (s *Store) LoadSet(name string) (set *Set, found bool, err error) {
+	doing := "load signature set " + name
+	v, found, err := s.getLarge(doing, tableFiles, name)
+	if err != nil || !found {
+		return nil, false, err
 	}
-	if err := json.Unmarshal(v, &set); err != nil {
-		return set, false, fmt.Errorf("load signature set %s: %w: %w: it is read anew from its files", name, ErrCorrupt, err)
+	if set, err = decodeSet(v); err != nil {
+		return nil, false, fmt.Errorf("%s: %w: it is read anew from its files", doing, err)
 	}
 	return set, true, nil
+}
+
+// LoadIndex returns the compiled form that was stored under a digest, and whether there is one.
+func (s *Store) LoadIndex(name, digest string) (index []byte, found bool, err error) {
+	return s.getLarge("load the index of signature set "+name, tableIndex, indexName(name, digest))
+}
+
+// indexName is an index's own name: all of one set begin with the set's.
+func indexName(name, digest string) string { return name + "\x00" + digest }
+
+// dropIndexes removes the indexes of a set but one, and what older versions of forewarn kept in place of an index.
+func (s *Store) dropIndexes(name, keep string) error {
+	var gone []write
+	prefix := largePrefix(tableIndex, name)
+	kept := string(largePrefix(tableIndex, indexName(name, keep)))
+	for _, p := range [][]byte{prefix, {tableOldSet}, {tablePosting}} {
+		err := s.keys(p, func(key []byte) {
+			if len(key) < len(kept) || string(key[:len(kept)]) != kept {
+				gone = append(gone, write{key: key})
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return s.several("set", gone)
 }
 
 // Signature returns the body under a digest, and whether there is one. A body whose content does not give its digest is
@@ -145,58 +138,88 @@ func (s *Store) Signature(digest string) (*signatures.Signature, bool, error) {
 	return sig, true, nil
 }
 
-// Postings returns the conditions that an anchor leads to in a set.
-func (s *Store) Postings(name, anchor string) ([]Posting, error) {
-	doing := fmt.Sprintf("look up an anchor of set %s", name)
-	v, err := s.value(doing, binary.BigEndian.AppendUint64(postingPrefix(name), xxhash.Sum64String(anchor)))
-	if err != nil || v == nil {
-		return nil, err
-	}
-	row, err := decodePostings(v)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	var found []Posting
-	for _, p := range row {
-		if p.Anchor == anchor {
-			found = append(found, p)
-		}
-	}
-	return found, nil
-}
+// largeChunk is the size of the pieces of a large value: Badger puts values of that size into its value log, and a transaction takes several.
+const largeChunk = 1 << 20
 
-// Anchors calls fn with every posting of a set, in no order that means anything. With a digest only those of that signature.
-func (s *Store) Anchors(name, digest string, fn func(Posting) error) error {
-	return s.scan("list the anchors of set "+name, postingPrefix(name), func(_, v []byte) error {
-		row, err := decodePostings(v)
-		if err != nil {
+// putLarge writes a value in pieces, the first last: it has the size, so that a value is found when it is whole.
+func (s *Store) putLarge(table byte, name string, value []byte) error {
+	prefix := largePrefix(table, name)
+	if err := s.atOnce([]write{{key: largeKey(prefix, 0)}}); err != nil {
+		return err
+	}
+	var writes []write
+	n := uint32(1)
+	for rest := value; len(rest) > 0; n++ {
+		piece := rest[:min(len(rest), largeChunk)]
+		writes = append(writes, write{key: largeKey(prefix, n), value: piece})
+		rest = rest[len(piece):]
+	}
+	err := s.keys(prefix, func(key []byte) {
+		if len(key) == len(prefix)+4 && binary.BigEndian.Uint32(key[len(prefix):]) >= n {
+			writes = append(writes, write{key: key}) // of a longer value that was there
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(writes) > 0 {
+		if err := s.several("set", writes); err != nil {
 			return err
 		}
-		for _, p := range row {
-			if digest != "" && p.Signature != digest {
-				continue
+	}
+	head := binary.BigEndian.AppendUint64([]byte{codecVersion}, uint64(len(value)))
+	head = binary.BigEndian.AppendUint64(head, xxhash.Sum64(value))
+	return s.atOnce([]write{{key: largeKey(prefix, 0), value: head}})
+}
+
+// getLarge reads what putLarge wrote.
+func (s *Store) getLarge(doing string, table byte, name string) (value []byte, found bool, err error) {
+	prefix := largePrefix(table, name)
+	head, err := s.value(doing, largeKey(prefix, 0))
+	if err != nil || head == nil {
+		return nil, false, err
+	}
+	r := reader{b: head}
+	r.version()
+	size, sum := r.uint64(), r.uint64()
+	if r.bad || size > maxLarge {
+		return nil, false, fmt.Errorf("%s: %w: a head of %d bytes", doing, ErrCorrupt, len(head))
+	}
+	value = make([]byte, 0, size)
+	err = s.db.View(func(txn *badger.Txn) error {
+		for n := uint32(1); uint64(len(value)) < size; n++ {
+			item, err := txn.Get(largeKey(prefix, n))
+			if err != nil {
+				return err
 			}
-			if err := fn(p); err != nil {
+			if err := item.Value(func(v []byte) error {
+				value = append(value, v...)
+				return nil
+			}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-func decodePostings(v []byte) ([]Posting, error) {
-	var row []Posting
-	if err := json.Unmarshal(v, &row); err != nil {
-		return nil, errors.Join(ErrCorrupt, err)
+	if err != nil {
+		return nil, false, s.explain(doing, err)
 	}
-	return row, nil
+	if uint64(len(value)) != size || xxhash.Sum64(value) != sum {
+		return nil, false, fmt.Errorf("%s: %w: its checksum differs", doing, ErrCorrupt)
+	}
+	return value, true, nil
 }
 
-func setKey(name string) []byte { return append([]byte{tableSet}, name...) }
+// maxLarge bounds what a damaged head can ask for.
+const maxLarge = 8 << 30
 
-// postingPrefix holds the hash of the set's name, not the name, so that one name cannot be the beginning of another.
-func postingPrefix(name string) []byte {
-	return binary.BigEndian.AppendUint64([]byte{tablePosting}, xxhash.Sum64String(name))
+// largePrefix ends names by a zero byte, so that one that is the beginning of another is not taken for it.
+func largePrefix(table byte, name string) []byte {
+	return append(append([]byte{table}, name...), 0)
+}
+
+func largeKey(prefix []byte, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte{}, prefix...), n)
 }
 
 // value returns a copy of the value under a key, nil when there is none.

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/hex"
+	"errors"
 	"testing"
 	"time"
 
@@ -28,16 +30,13 @@ func digest(s *signatures.Signature) string {
 	return hex.EncodeToString(d[:])
 }
 
-func someSet() (Set, []*signatures.Signature, []Posting) {
+func someSet() (*Set, []*signatures.Signature, []byte) {
 	s := etcd()
-	set := Set{Reader: "test", Files: []SetFile{
-		{Path: "etcd.yaml", Hash: "h1", Signatures: []string{digest(s)}, Problems: []string{"etcd.yaml:3:1: no tests"}},
-		{Path: "bad.yaml", Hash: "h2", Problems: []string{"bad.yaml:1:1: no id"}, Refused: true},
+	set := &Set{Reader: "test", Index: "one", Files: []SetFile{
+		{Path: "etcd.yaml", Size: 7, ModTime: -1, Hash: [32]byte{1, 2}, Signatures: []SetSignature{{ID: s.ID, Digest: s.Digest()}}},
+		{Path: "bad.yaml", Unsound: true, Signatures: []SetSignature{}},
 	}}
-	return set, []*signatures.Signature{s}, []Posting{
-		{Anchor: "apply request took too long", Field: "text", Signature: digest(s), Role: 0},
-		{Anchor: "lost leader", Field: "text", Signature: digest(s), Role: 40},
-	}
+	return set, []*signatures.Signature{s}, []byte("the compiled form")
 }
 
 func TestASetComesBackWithoutItsFiles(t *testing.T) {
@@ -46,17 +45,13 @@ func TestASetComesBackWithoutItsFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, found)
 
-	set, bodies, postings := someSet()
-	require.NoError(t, s.SaveSet("default", set, bodies, postings))
+	set, bodies, index := someSet()
+	require.NoError(t, s.SaveSet("default", set, bodies, index))
 	got, found, err := s.LoadSet("default")
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Equal(t, set, got)
-	require.Equal(t, &got.Files[0], got.File("etcd.yaml", "h1"))
-	require.Nil(t, got.File("etcd.yaml", "changed"))
-	require.Nil(t, got.File("other.yaml", "h1"))
-
-	sig, found, err := s.Signature(got.Files[0].Signatures[0])
+	sig, found, err := s.Signature(digest(bodies[0]))
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Equal(t, bodies[0], sig)
@@ -64,65 +59,101 @@ func TestASetComesBackWithoutItsFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, found)
 	_, _, err = s.Signature("not hex")
-	require.ErrorContains(t, err, "load signature not hex")
-
-	require.ErrorContains(t, s.SaveSet("default", set, nil, nil), "its body is not given")
+	require.Error(t, err)
+	for _, name := range []string{"defaul", "default\x00", "default2"} {
+		_, found, err = s.LoadSet(name)
+		require.NoError(t, err)
+		require.False(t, found, "%q is another name", name)
+	}
 }
 
-func TestPostingsLeadFromAnchorsToConditions(t *testing.T) {
+func TestAnIndexIsKeptUntilAnotherTakesItsPlace(t *testing.T) {
 	s := open(t, t.TempDir())
-	set, bodies, postings := someSet()
-	require.NoError(t, s.SaveSet("default", set, bodies, postings))
+	set, bodies, _ := someSet()
+	long := bytes.Repeat([]byte("0123456789abcdef"), 3*largeChunk/16+5)
+	require.NoError(t, s.SaveSet("default", set, bodies, long))
+	require.NoError(t, s.SaveSet("other", set, nil, []byte("other")))
+	got, found, err := s.LoadIndex("default", "one")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.True(t, bytes.Equal(long, got))
 
-	got, err := s.Postings("default", "lost leader")
+	require.NoError(t, s.SaveSet("default", set, nil, nil))
+	_, found, err = s.LoadIndex("default", "one")
 	require.NoError(t, err)
-	require.Equal(t, postings[1:], got)
-	got, err = s.Postings("default", "nothing")
-	require.NoError(t, err)
-	require.Empty(t, got)
-	got, err = s.Postings("defaul", "lost leader")
-	require.NoError(t, err)
-	require.Empty(t, got, "a name that begins like another one")
+	require.True(t, found, "the set still names it")
 
-	var all []Posting
-	require.NoError(t, s.Anchors("default", digest(bodies[0]), func(p Posting) error { all = append(all, p); return nil }))
-	require.ElementsMatch(t, postings, all)
-	require.NoError(t, s.Anchors("default", "other", func(Posting) error { t.Error("not of this signature"); return nil }))
-
-	require.NoError(t, s.SaveSet("default", set, bodies, postings[:1]))
-	got, err = s.Postings("default", "lost leader")
+	set.Index = "two"
+	require.NoError(t, s.SaveSet("default", set, nil, []byte("short")))
+	_, found, err = s.LoadIndex("default", "one")
 	require.NoError(t, err)
-	require.Empty(t, got, "a saved set replaces the postings of the one before")
+	require.False(t, found)
+	got, found, err = s.LoadIndex("default", "two")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, "short", string(got))
+	got, _, err = s.LoadIndex("other", "one")
+	require.NoError(t, err)
+	require.Equal(t, "other", string(got))
+}
+
+func TestAnIndexThatWasHalfWrittenIsNotFound(t *testing.T) {
+	s := open(t, t.TempDir())
+	set, bodies, index := someSet()
+	steps := 0
+	s.interrupt = func(step string) error {
+		if steps++; steps == 4 {
+			return errors.New("killed")
+		}
+		return nil
+	}
+	require.ErrorContains(t, s.SaveSet("default", set, bodies, index), "killed")
+	s.interrupt = nil
+	_, found, err := s.LoadIndex("default", "one")
+	require.NoError(t, err)
+	require.False(t, found)
+	_, found, err = s.LoadSet("default")
+	require.NoError(t, err)
+	require.False(t, found)
 }
 
 func TestMaintainRemovesWhatNothingNames(t *testing.T) {
 	s := open(t, t.TempDir())
-	set, bodies, postings := someSet()
-	require.NoError(t, s.SaveSet("default", set, bodies, postings))
+	set, bodies, index := someSet()
+	require.NoError(t, s.SaveSet("default", set, bodies, index))
 	require.NoError(t, s.Maintain(t.Context()))
 	_, found, err := s.Signature(digest(bodies[0]))
 	require.NoError(t, err)
 	require.True(t, found)
 
-	require.NoError(t, s.SaveSet("default", Set{}, nil, nil))
+	require.NoError(t, s.SaveSet("default", &Set{}, nil, nil))
 	require.NoError(t, s.Maintain(t.Context()))
 	_, found, err = s.Signature(digest(bodies[0]))
 	require.NoError(t, err)
 	require.False(t, found)
 }
 
-func TestADamagedBodyIsNotArmed(t *testing.T) {
+func TestWhatIsDamagedIsNotArmed(t *testing.T) {
 	s := open(t, t.TempDir())
-	set, bodies, _ := someSet()
-	require.NoError(t, s.SaveSet("default", set, bodies, nil))
+	set, bodies, index := someSet()
+	require.NoError(t, s.SaveSet("default", set, bodies, index))
+	damage := func(key []byte, value string) {
+		t.Helper()
+		require.NoError(t, s.atOnce([]write{{key: key, value: []byte(value)}}))
+	}
 	d := bodies[0].Digest()
-	require.NoError(t, s.atOnce([]write{{key: append([]byte{tableBody}, d[:]...), value: []byte(`{"id":"other"}`)}}))
+	damage(append([]byte{tableBody}, d[:]...), `{"id":"other"}`)
 	_, _, err := s.Signature(digest(bodies[0]))
 	require.ErrorIs(t, err, ErrCorrupt)
 
-	require.NoError(t, s.atOnce([]write{{key: setKey("default"), value: []byte(`{`)}}))
+	damage(largeKey(largePrefix(tableIndex, indexName("default", "one")), 1), "the compiled farm")
+	_, _, err = s.LoadIndex("default", "one")
+	require.ErrorIs(t, err, ErrCorrupt)
+
+	damage(largeKey(largePrefix(tableFiles, "default"), 0), "x")
 	_, _, err = s.LoadSet("default")
 	require.ErrorIs(t, err, ErrCorrupt)
+	require.NoError(t, s.Maintain(t.Context()), "nothing is swept while it is not known what is named")
 }
 
 func TestBucketsDoNotSeeEachOther(t *testing.T) {

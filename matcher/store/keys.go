@@ -16,8 +16,10 @@ const (
 	tableWarning  = 'W' // warning id -> its last revision
 	tableNewest   = 'N' // inverted opening time, warning id -> nothing
 	tableBody     = 'B' // signature digest -> JSON
-	tableSet      = 'C' // set name -> JSON
-	tablePosting  = 'A' // set name hash, anchor hash -> the conditions behind it
+	tableFiles    = 'L' // set name, piece -> the files of a set
+	tableIndex    = 'I' // set name, digest, piece -> the compiled form
+	tableOldSet   = 'C' // what version 1 wrote in place of both; it is removed
+	tablePosting  = 'A' // the same
 	tableBucket   = 'X' // bucket, key -> bytes of the caller
 )
 

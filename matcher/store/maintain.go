@@ -3,8 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -60,23 +58,16 @@ func (s *Store) Maintain(ctx context.Context) error {
 func (s *Store) sweepBodies(ctx context.Context) error {
 	s.index.Lock() // SaveSet writes bodies before the set that names them
 	defer s.index.Unlock()
-	named := map[string]bool{}
-	err := s.scan("list signature sets", []byte{tableSet}, func(_, v []byte) error {
-		var set Set
-		_ = json.Unmarshal(v, &set) // LoadSet tells about a damaged one, and its bodies are read anew
-		for _, f := range set.Files {
-			for _, d := range f.Signatures {
-				named[d] = true
-			}
-		}
-		return nil
-	})
+	named, err := s.named()
+	if errors.Is(err, ErrCorrupt) {
+		return nil // whoever loads it is told; until it is mended nothing is known to be of no use
+	}
 	if err != nil {
 		return err
 	}
 	var gone []write
 	err = s.keys([]byte{tableBody}, func(key []byte) {
-		if !named[hex.EncodeToString(key[1:])] {
+		if len(key) != 33 || !named[[32]byte(key[1:])] {
 			gone = append(gone, write{key: key})
 		}
 	})
@@ -84,6 +75,35 @@ func (s *Store) sweepBodies(ctx context.Context) error {
 		return err
 	}
 	return s.several("maintain", gone)
+}
+
+// named returns the digests of the signatures of all sets.
+func (s *Store) named() (map[[32]byte]bool, error) {
+	names := map[string]bool{}
+	err := s.keys([]byte{tableFiles}, func(key []byte) {
+		if len(key) > 6 {
+			names[string(key[1:len(key)-5])] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	named := map[[32]byte]bool{}
+	for name := range names {
+		set, found, err := s.LoadSet(name)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue // it is being written
+		}
+		for i := range set.Files {
+			for j := range set.Files[i].Signatures {
+				named[set.Files[i].Signatures[j].Digest] = true
+			}
+		}
+	}
+	return named, nil
 }
 
 // sweepIndex removes the index entries that lead to no warning, or to one that opened at another time. They are looked for
