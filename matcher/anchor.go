@@ -21,21 +21,29 @@ type anchor struct {
 // minLiteral is the shortest literal that can anchor a condition: a single byte is in nearly every line.
 const minLiteral = 2
 
-// anchors returns the cheapest set of anchors of e, and a guess of how large a part of the records has one of them. An empty set
-// says that nothing anchors e.
-func (e *expr) anchors() (set []anchor, weight float64) {
+// anchors returns the cheapest set of anchors of e, and a guess of how large a part of the records has one of them. The sketch says how
+// common literals are. An empty set says that nothing anchors e.
+func (e *expr) anchors(rare *sketch) (set []anchor, weight float64) {
 	switch e.op {
 	case opAttr:
 		return e.attrAnchors()
 	case opPath:
-		return []anchor{{key: record.ChangePath, value: wildPath(e.key)}}, attrWeight(record.ChangePath)
-	case opText, opRegex:
-		return literalAnchors(e.literals)
+		return e.pathAnchors()
+	case opText:
+		return literalAnchors(e.literals, rare)
+	case opRegex:
+		set, weight = literalAnchors(e.literals, rare)
+		for _, other := range e.others {
+			if s, w := literalAnchors(other, rare); w < weight {
+				set, weight = s, w
+			}
+		}
+		return set, weight
 	case opField:
-		return e.fieldAnchors()
+		return e.fieldAnchors(rare)
 	case opAll:
 		for i := range e.kids {
-			s, w := e.kids[i].anchors()
+			s, w := e.kids[i].anchors(rare)
 			if len(s) > 0 && (len(set) == 0 || w < weight) {
 				set, weight = s, w
 			}
@@ -43,7 +51,7 @@ func (e *expr) anchors() (set []anchor, weight float64) {
 		return set, weight
 	case opAny:
 		for i := range e.kids {
-			s, w := e.kids[i].anchors()
+			s, w := e.kids[i].anchors(rare)
 			if len(s) == 0 {
 				return nil, 0
 			}
@@ -53,6 +61,10 @@ func (e *expr) anchors() (set []anchor, weight float64) {
 	case opKind, opValue, opNot, opCEL: // nothing that they ask for can be looked up
 	}
 	return nil, 0
+}
+
+func (e *expr) pathAnchors() (set []anchor, weight float64) {
+	return []anchor{{key: record.ChangePath, value: wildPath(e.key)}}, attrWeight(record.ChangePath)
 }
 
 func (e *expr) attrAnchors() (set []anchor, weight float64) {
@@ -109,20 +121,24 @@ func appendWildPath(dst []byte, path string) []byte {
 	}
 }
 
-func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
+func literalAnchors(literals []literal.Literal, rare *sketch) (set []anchor, weight float64) {
 	for _, l := range literals {
 		if len(l.Text) < minLiteral {
 			return nil, 0
 		}
 		set = append(set, anchor{value: l.Text, fold: l.Fold})
 		if l.Text != escapeU && l.Text != escapeSlash && !l.Rare() { // they are short but seldom seen
-			weight += literalWeight(len(l.Text))
+			weight += literalWeight(len(l.Text)) + lineBytes*rare.least(l.Text)
 		}
 	}
 	return set, weight
 }
 
-// literalWeight guesses which part of the records contains a literal of n bytes.
+// lineBytes is how long a text is, about.
+const lineBytes = 150
+
+// literalWeight is what looking for a literal of n bytes costs, as a part of the records that would have to be looked at for that: short ones
+// are common, and a pass over the text for them is dear.
 func literalWeight(n int) float64 {
 	switch {
 	case n >= 11:
@@ -141,7 +157,7 @@ func literalWeight(n int) float64 {
 
 // fieldAnchors gives the literal that a line with the field must contain: the field's value, or its name. In JSON a plain
 // character may be written as \u0061 as well, so a line with such an escape is looked at too.
-func (e *expr) fieldAnchors() (set []anchor, weight float64) {
+func (e *expr) fieldAnchors(rare *sketch) (set []anchor, weight float64) {
 	if e.above == nil && e.below == nil && e.match != nil && e.match.acceptsNothing() {
 		return nil, 0 // a line without the field may match
 	}
@@ -164,7 +180,7 @@ func (e *expr) fieldAnchors() (set []anchor, weight float64) {
 	if strings.Contains(best.Text, "/") {
 		list = append(list, literal.Literal{Text: escapeSlash})
 	}
-	return literalAnchors(list)
+	return literalAnchors(list, rare)
 }
 
 // A line may spell any ASCII character, and the slash, with an escape.
@@ -187,8 +203,10 @@ func isPlainWord(w string) bool {
 // out where no record has one of these.
 func (e *expr) fieldsOnly() (set []anchor, weight float64) {
 	switch e.op {
-	case opAttr, opPath:
-		return e.anchors()
+	case opAttr:
+		return e.attrAnchors()
+	case opPath:
+		return e.pathAnchors()
 	case opAll:
 		for i := range e.kids {
 			if s, w := e.kids[i].fieldsOnly(); len(s) > 0 && (len(set) == 0 || w < weight) {

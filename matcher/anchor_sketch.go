@@ -64,6 +64,20 @@ func (s *sketch) weight(run []byte, t *tier) float32 {
 	return float32(sum)
 }
 
+// least is how often the rarest window of a literal is seen, as a part of all places.
+func (s *sketch) least(text string) float64 {
+	shapes := tierShapes()
+	t := &shapes[tierOf(text)]
+	if len(text) < t.window {
+		return 0
+	}
+	best := 1.0
+	for i := 0; i+t.window <= min(len(text), maxPlaces); i++ {
+		best = min(best, s.frequency(viewBytes(text[i:i+t.window]), t))
+	}
+	return best
+}
+
 // frequency guesses how large a part of all places begins with the window: as often as it was counted, and a little of what is
 // likely from three bytes to the next.
 func (s *sketch) frequency(window []byte, t *tier) float64 {

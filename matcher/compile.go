@@ -18,7 +18,7 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 	rare := newSketch(o.Sample)
 	o.Sample = nil
 	p := &Program{options: o, patterns: &patternIndex{}, own: make([]*signatures.Signature, 0, len(sigs)), grown: new(atomic.Bool)}
-	b := newBuilder(p)
+	b := newBuilder(p, rare)
 	b.taken = make(map[uint64]bool, len(sigs))
 	b.ids = make(map[string]bool, len(sigs))
 	problems := b.addAll(sigs)
@@ -36,6 +36,7 @@ type builder struct {
 	compiler
 	flattener
 	program *Program
+	rare    *sketch
 	keys    map[string]uint32
 	ids     map[string]bool // of signatures that were added
 	taken   map[uint64]bool // short digests
@@ -50,8 +51,8 @@ type builder struct {
 }
 
 // newBuilder returns a builder that adds to the tables of p.
-func newBuilder(p *Program) *builder {
-	b := &builder{flattener: newFlattener(p.tests), program: p, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
+func newBuilder(p *Program, rare *sketch) *builder {
+	b := &builder{flattener: newFlattener(p.tests), program: p, rare: rare, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
 	b.group0 = max(p.patterns.groups, unscoped+1)
 	for i := range p.keys {
 		b.keys[strings.Join(p.keys[i].words, "\x00")] = uint32(i)
@@ -96,7 +97,7 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	conds, problems := b.conditions(s)
 	anchored := make([][]anchor, len(conds))
 	for i := range conds {
-		if anchored[i] = conds[i].anchors(); len(anchored[i]) == 0 && !b.patternsAnchor(&conds[i]) {
+		if anchored[i] = conds[i].anchors(b.rare); len(anchored[i]) == 0 && !b.patternsAnchor(&conds[i]) {
 			problems = append(problems, s.Problem(conds[i].path,
 				"nothing in this condition can anchor it, so every record would have to be looked at",
 				"Add an exact field (an event's reason, a component, a metric's name) or a text of at least two characters that must be there."))
@@ -116,7 +117,11 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	p := b.program
 	for i := range conds {
 		n := uint32(len(p.conditions))
-		x := condition{signature: uint32(len(p.entries)), role: uint8(conds[i].role), met: b.flattener.add(&conds[i].met), ended: none}
+		met := conds[i].met
+		if conds[i].ended == nil && foundExactly(anchored[i]) {
+			met = met.without(anchored[i])
+		}
+		x := condition{signature: uint32(len(p.entries)), role: uint8(conds[i].role), met: b.flattener.add(&met), ended: none}
 		if conds[i].ended != nil {
 			x.ended = b.flattener.add(conds[i].ended)
 		}
@@ -125,6 +130,12 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	}
 	b.enter(c, s)
 	return nil
+}
+
+// foundExactly reports whether a record that the anchors lead to is known to hold one of them: the index of texts compares whole
+// literals. Dear ones may be filed with the expressions, which promise too much.
+func foundExactly(set []anchor) bool {
+	return !slices.ContainsFunc(set, func(a anchor) bool { return a.key != "" || isDear(a.value) })
 }
 
 // enter appends what the program keeps of a signature beside its conditions.
@@ -253,10 +264,10 @@ func (b *builder) gate(gates []anchor, part uint32) {
 }
 
 // anchors are those of all records that switch the condition on or off.
-func (c *clause) anchors() []anchor {
-	set, _ := c.met.anchors()
+func (c *clause) anchors(rare *sketch) []anchor {
+	set, _ := c.met.anchors(rare)
 	if c.ended != nil {
-		more, _ := c.ended.anchors()
+		more, _ := c.ended.anchors(rare)
 		if len(more) == 0 {
 			return nil
 		}

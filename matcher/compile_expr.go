@@ -376,15 +376,17 @@ func (k *compiler) regexTests(text, path string) ([]expr, error) {
 		return nil, refuse(path, syntaxMend, "%w", err)
 	}
 	var out []expr
-	if n := len(need.Any); n > 0 && n <= maxChecked {
-		out = append(out, expr{op: opText, literals: need.Any})
+	for _, set := range append([][]literal.Literal{need.Any}, need.Others...) {
+		if len(set) > 0 && len(set) <= maxChecked {
+			out = append(out, expr{op: opText, literals: set})
+		}
 	}
 	for _, l := range need.All {
 		if len(out) < maxChecked {
 			out = append(out, expr{op: opText, literals: []literal.Literal{l}})
 		}
 	}
-	return append(out, expr{op: opRegex, key: text, literals: need.Any}), nil
+	return append(out, expr{op: opRegex, key: text, literals: need.Any, others: need.Others}), nil
 }
 
 // syntaxMend is where to read on when an expression is refused.

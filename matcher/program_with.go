@@ -51,7 +51,7 @@ func (p *Program) With(add []*signatures.Signature, remove []uint64) (*Program, 
 		n.fork()
 	}
 	n.keys, n.disarmed = slices.Clip(n.keys), slices.Clone(n.disarmed) // few, and so copied
-	b := newBuilder(&n)
+	b := newBuilder(&n, newSketch(nil))
 	b.ids, b.taken = n.known(add)
 	b.fields = fieldIndexer{keys: n.fields.keys, values: slices.Clip(n.added.values), absent: slices.Clip(n.added.absent)}
 	b.added = &n.added

@@ -17,6 +17,9 @@ type joiner struct {
 // add appends a part.
 func (j *joiner) add(i info) {
 	j.note(i.any, i.all)
+	for _, set := range i.sets {
+		j.noteSet(set)
+	}
 	if i.exact == nil {
 		j.flush()
 		return
@@ -82,10 +85,19 @@ func (j *joiner) endTail() {
 // note remembers what every match contains.
 func (j *joiner) note(anyOf, all []Literal) {
 	j.found.any = better(j.found.any, anyOf)
+	j.noteSet(anyOf)
 	for _, l := range all {
 		if l.Text != "" && len(j.found.all) < 4*maxAll && !slices.Contains(j.found.all, l) {
 			j.found.all = append(j.found.all, l)
 		}
+	}
+}
+
+// noteSet remembers a set that may be a better one than the best in the text that will be looked at.
+func (j *joiner) noteSet(set []Literal) {
+	if len(set) > 1 && len(j.found.sets) < maxSets && shortest(set) >= minOther &&
+		!slices.ContainsFunc(j.found.sets, func(have []Literal) bool { return slices.Equal(have, set) }) {
+		j.found.sets = append(j.found.sets, set)
 	}
 }
 

@@ -55,6 +55,8 @@ func lower(s string) string {
 type Required struct {
 	// Any: at least one of these. It is the set that selects best; empty when nothing is known. Sorted, without repeats.
 	Any []Literal
+	// Others are further sets like Any, if there are any: of each at least one. Which of all sets selects best depends on the text.
+	Others [][]Literal
 	// All: each of these, in the order in which they appear. It does not repeat what Any implies.
 	All []Literal
 }
@@ -71,6 +73,9 @@ const (
 	maxClass  = 10  // characters of a class that is spelled out
 	maxLength = 256 // bytes of one literal
 	maxAll    = 32  // literals of All
+	maxSets   = 6   // sets that Others is chosen from
+	maxOthers = 3
+	minOther  = 4 // bytes of each literal of Others
 )
 
 // Parse reads an expression in the syntax of package regexp and returns what it requires.
@@ -122,6 +127,11 @@ func Of(re *syntax.Regexp) Required {
 		return -1
 	})
 	r.Any = slices.Compact(r.Any)
+	for _, set := range i.sets {
+		if len(r.Others) < maxOthers && len(set) > 1 && shortest(set) >= minOther && !slices.Equal(set, i.best()) {
+			r.Others = append(r.Others, set)
+		}
+	}
 	for _, l := range i.conjunction() {
 		if !implied(l, r.Any) && !slices.Contains(r.All, l) && len(r.All) < maxAll {
 			r.All = append(r.All, l)
@@ -155,6 +165,8 @@ type info struct {
 	exact []Literal
 	// any is the best set of which one is in every match; nil when none is known. Used when exact is nil or holds "".
 	any []Literal
+	// sets are all sets like any that were met, at most maxSets.
+	sets [][]Literal
 	// all are single literals that are in every match.
 	all []Literal
 }

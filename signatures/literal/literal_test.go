@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -118,9 +119,20 @@ func holds(t *testing.T, expr string, re *regexp.Regexp, r Required, text []byte
 	for _, l := range r.All {
 		require.True(t, l.In(text), "%q matches %q, which does not hold %q", expr, text, show([]Literal{l}))
 	}
-	for _, l := range append(r.Any, r.All...) {
+	for _, set := range r.Others {
+		require.True(t, slices.ContainsFunc(set, func(l Literal) bool { return l.In(text) }), "%q matches %q, which holds none of %q", expr, text, show(set))
+	}
+	for _, l := range slices.Concat(r.Any, r.All, slices.Concat(r.Others...)) {
 		require.NotEmpty(t, l.Text)
 	}
+}
+
+func TestSetsThatMaySelectBetterAreToldToo(t *testing.T) {
+	r, err := Parse(`(MISCONF|OOM|READONLY) [A-Z][a-z]+.*(Redis|command|script)`)
+	require.NoError(t, err)
+	require.Equal(t, "Redis|command|script", show(r.Any))
+	require.Len(t, r.Others, 1)
+	require.Equal(t, "MISCONF |OOM |READONLY ", show(r.Others[0]))
 }
 
 // randomExpr writes an expression of a few levels over letters that are chosen to be difficult.
