@@ -50,3 +50,15 @@ func fileText(path string) string {
 	}
 	return string(text)
 }
+
+// peakMemory is the most memory that a running process had so far, in bytes; 0 where the system does not tell. The usage that is told of
+// a process that ended is of no use here: on Linux it counts what its parent had.
+func peakMemory(pid int) int64 {
+	for line := range strings.Lines(fileText("/proc/" + strconv.Itoa(pid) + "/status")) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmHWM:" {
+			kb, _ := strconv.ParseInt(f[1], 10, 64) // 0, which means unknown, when it is no number
+			return kb << 10
+		}
+	}
+	return 0
+}

@@ -55,7 +55,7 @@ func kinds(i int) Pattern {
 }
 
 func changePath(n uint64) string {
-	return fmt.Sprintf("status.conditions[%s%d].status", conditions[n%uint64(len(conditions))], n/uint64(len(conditions)))
+	return fmt.Sprintf("status.%s%d.phase", things[n%uint64(len(things))], n/uint64(len(things)))
 }
 
 func metricName(n uint64) string {

@@ -180,6 +180,16 @@ func throughputPlot(name string, rows []*Row) *plot {
 	if len(p.series) == 0 || len(p.xs) < 2 && len(p.series) < 2 {
 		return nil
 	}
+	slices.Sort(p.xs)
+	for i := range p.series {
+		if s := &p.series[i]; s.name == newlinesName && len(s.points) == 1 { // the limit is the same with any number
+			for _, x := range p.xs[1:] {
+				same := s.points[0]
+				same.x = x
+				s.points = append(s.points, same)
+			}
+		}
+	}
 	return p
 }
 

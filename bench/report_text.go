@@ -45,10 +45,9 @@ func (r *Result) tables() []table {
 		rows := r.of(name)
 		t := table{workload: name}
 		var metrics, settings []string
-		signatures, latency := false, false
+		signatures := false
 		for _, row := range rows {
 			signatures = signatures || row.Signatures > 0
-			latency = latency || len(row.Latency) > 0
 			for k := range maps.Keys(row.Settings) {
 				if !slices.Contains(settings, k) {
 					settings = append(settings, k)
@@ -66,44 +65,64 @@ func (r *Result) tables() []table {
 			t.head = append(t.head, "signatures")
 		}
 		t.head = append(t.head, settings...)
-		for _, m := range metrics {
+		peers := slices.ContainsFunc(rows, func(row *Row) bool { return row.Candidate != engineName })
+		counted := slices.ContainsFunc(rows, func(row *Row) bool { return row.Hits != nil })
+		for i, m := range metrics {
 			t.head = append(t.head, m, "least..most")
+			if i == 0 && peers {
+				t.head = append(t.head, engineName+" is")
+			}
 		}
-		t.head = append(t.head, engineName+" is", "found", "note")
+		if counted {
+			t.head = append(t.head, "found")
+		}
+		t.head = append(t.head, "note")
 		for _, row := range rows {
-			t.rows = append(t.rows, r.cells(row, signatures, settings, metrics))
+			t.rows = append(t.rows, r.cells(row, columns{signatures, peers, counted, settings, metrics}))
 		}
 		out = append(out, t)
 	}
 	return out
 }
 
-func (r *Result) cells(row *Row, signatures bool, settings, metrics []string) []string {
+// columns are those that a table has besides its first and last.
+type columns struct {
+	signatures, peers, counted bool
+	settings, metrics          []string
+}
+
+func (r *Result) cells(row *Row, c columns) []string {
 	cells := []string{row.Candidate}
-	if signatures {
+	if c.signatures {
 		cells = append(cells, fmt.Sprint(row.Signatures))
 	}
-	for _, k := range settings {
+	for _, k := range c.settings {
 		cells = append(cells, row.Settings[k])
 	}
-	for _, name := range metrics {
+	for i, name := range c.metrics {
 		m := row.Metric(name)
-		if m == nil {
+		if m == nil || len(m.Rounds) == 0 {
 			cells = append(cells, "", "")
-			continue
+		} else {
+			least, most := m.Span()
+			span := number(least) + ".." + number(most)
+			if len(m.Rounds) < 2 {
+				span = ""
+			}
+			cells = append(cells, number(m.Median())+" "+m.Unit, span)
 		}
-		least, most := m.Span()
-		span := number(least) + ".." + number(most)
-		if len(m.Rounds) < 2 {
-			span = ""
+		if i == 0 && c.peers {
+			cells = append(cells, r.times(row))
 		}
-		cells = append(cells, number(m.Median())+" "+m.Unit, span)
 	}
-	found := "-"
-	if row.Hits != nil {
-		found = fmt.Sprint(*row.Hits)
+	if c.counted {
+		found := "-"
+		if row.Hits != nil {
+			found = fmt.Sprint(*row.Hits)
+		}
+		cells = append(cells, found)
 	}
-	return append(cells, r.times(row), found, row.Note)
+	return append(cells, row.Note)
 }
 
 // times says how many times as fast as a peer the engine is, on the peer's row: "351 times".

@@ -21,6 +21,8 @@ type ScanOptions struct {
 	Peers  []string // by their names; nil for the engine alone
 	// Tell gets a line now and then about what is being done. May be nil.
 	Tell func(format string, args ...any)
+
+	drag int // how often the engine does each batch's work over again, so that tests can see a slow engine be refused
 }
 
 func (o *ScanOptions) tell(format string, args ...any) {
@@ -81,7 +83,7 @@ func (l *lineup) add(ctx context.Context, n int, dir string, first bool) error {
 	if err != nil {
 		return err
 	}
-	e := j.engine()
+	e := j.engine(l.options.drag)
 	row := l.row(engineName, n, l.corpus.Records, l.corpus.Bytes, e.want)
 	allocations, err := j.allocations()
 	if err != nil {
@@ -93,7 +95,7 @@ func (l *lineup) add(ctx context.Context, n int, dir string, first bool) error {
 		if !slices.Contains(l.options.Peers, p.name) || p.name == newlinesName && !first {
 			continue
 		}
-		if p.most > 0 && n > p.most || l.corpus.kindsOnly() {
+		if p.most > 0 && n > p.most || p.name != newlinesName && l.corpus.kindsOnly() {
 			l.options.tell("%s: %s is not asked to look for %d signatures", l.corpus.Name, p.name, n)
 			continue
 		}
@@ -122,7 +124,7 @@ func (l *lineup) row(name string, n, records, size, want int) Row {
 
 // allocations counts what a scan allocates a record, after a first one that lets the scratch grow.
 func (j *job) allocations() (float64, error) {
-	e := j.engine()
+	e := j.engine(0)
 	var before, after runtime.MemStats
 	for range 2 {
 		runtime.GC()

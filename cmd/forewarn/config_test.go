@@ -28,7 +28,8 @@ nats:
   record_partitions: 4
   hit_partitions: 8
   replicas: 3
-match: {lateness: 1m, silent_after: 3m, max_progress: 100000, max_pending: 1000}
+match: {lateness: 1m, silent_after: 3m, max_progress: 100000, max_pending: 1000, workers: 2, fetch: 64, window: 128}
+send: {batch_kb: 128, compress: true}
 notify:
   - {name: screen, type: terminal}
   - {name: alerts, type: alertmanager, urls: ["http://alertmanager:9093"], interval: 1m}

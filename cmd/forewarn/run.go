@@ -225,6 +225,7 @@ func (p *process) newMatcher() error {
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
 		Version: version, Logger: p.log, Registerer: p.registry,
+		Workers: p.settings.Match.Workers, Fetch: p.settings.Match.Fetch, Window: p.settings.Match.Window,
 	})
 	return err
 }
@@ -267,7 +268,9 @@ func (s *settings) fileOptions(f fileSettings) collector.Options {
 	if err != nil {
 		zone = time.UTC // the check of the settings has refused it
 	}
-	o := collector.Options{Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone}
+	o := collector.Options{
+		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress,
+	}
 	if s.Cluster != "" {
 		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
 	}

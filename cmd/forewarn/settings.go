@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
@@ -30,6 +31,7 @@ type settings struct {
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
 	Match matchSettings  `yaml:"match,omitempty" json:"match,omitzero" doc:"How records are matched and followed."`
+	Send  sendSettings   `yaml:"send,omitempty" json:"send,omitzero" doc:"How collectors send records; forewarn bench tune finds what suits a machine."`
 
 	Notify    []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
 	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
@@ -65,6 +67,14 @@ type matchSettings struct {
 	SilentAfter signatures.Duration `yaml:"silent_after,omitempty" json:"silent_after,omitempty" doc:"How far a source may fall behind the others before it counts as silent; 2m without it."`
 	MaxProgress int                 `yaml:"max_progress,omitempty" json:"max_progress,omitempty" doc:"How many (signature, key) are followed at once in a partition."`
 	MaxPending  int                 `yaml:"max_pending,omitempty" json:"max_pending,omitempty" doc:"How many records of one (signature, key) wait to be settled."`
+	Workers     int                 `yaml:"workers,omitempty" json:"workers,omitempty" doc:"How many batches are scanned at once; as many as there are cores without it."`
+	Fetch       int                 `yaml:"fetch,omitempty" json:"fetch,omitempty" doc:"How many batches of a partition are asked for ahead; 32 without it."`
+	Window      int                 `yaml:"window,omitempty" json:"window,omitempty" doc:"How many batches of a partition are scanned before they are acknowledged together; 64 without it."`
+}
+
+type sendSettings struct {
+	BatchKB  int  `yaml:"batch_kb,omitempty" json:"batch_kb,omitempty" doc:"The size of a batch, in units of 1024 bytes, from which on it is sent; 256 without it."`
+	Compress bool `yaml:"compress,omitempty" json:"compress,omitempty" doc:"Make batches smaller; for networks."`
 }
 
 // settingsFlags are the flags of every command that runs a role.
@@ -168,6 +178,14 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 		}
 		if err != nil {
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
+		}
+	}
+	for _, n := range []struct {
+		path      string
+		value, to int
+	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}} {
+		if n.value < 0 || n.value > n.to {
+			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
 		}
 	}
 	if _, err := s.tracking(); err != nil {
