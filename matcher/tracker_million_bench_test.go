@@ -86,14 +86,6 @@ func (c *crowd) settle() {
 	c.tracker.Dirty(func(_, _ []byte) { c.stored++ })
 }
 
-func heap() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
 const crowdKeys = 1_000_000
 
 // BenchmarkTrackerMillion follows a million keys: the memory that each takes, and the time of a further hit of a random one, and of one of a thousand hot ones.
