@@ -18,6 +18,7 @@ type planter struct {
 	words []word
 	text  []byte // their texts, with padding
 	edges map[uint64]target
+	keep  bool // the hashes of windows
 }
 
 // plant makes a node for each bunch, and what leads there.
@@ -64,6 +65,9 @@ func (p *planter) tables(windows []entry) {
 	t.shift = uint(64 - log2(size))
 	t.slots = make([]slot, power(2*len(windows), 4))
 	for _, w := range windows {
+		if p.keep {
+			t.windows = append(t.windows, w.hash)
+		}
 		t.bitmap[w.hash>>t.shift>>6] |= 1 << (w.hash >> t.shift & 63)
 		i := w.hash >> 32 & uint64(len(t.slots)-1)
 		for t.slots[i].to != 0 {

@@ -75,14 +75,15 @@ type tier struct {
 	wide           uint8 // 1: its literals have bytes beyond ASCII
 	gate           uint8 // the bit that says that a batch needs it; 0 when each batch does
 
-	shift  uint     // the bits of the hash that are dropped for the bitmap
-	bitmap []uint64 // its length is a power of two
-	slots  []slot   // an open-addressed table by window, which may be in it more than once; its length is a power of two
-	nodes  []node
-	refs   []ref
-	marks  []mark
-	edges  []edge   // an open-addressed table by the hash of a mark; its length is a power of two, or 0
-	edgeIn []uint64 // a bitmap of what is in edges: most of what is looked up is not, and a bitmap stays in the cache
+	shift   uint     // the bits of the hash that are dropped for the bitmap
+	bitmap  []uint64 // its length is a power of two
+	slots   []slot   // an open-addressed table by window, which may be in it more than once; its length is a power of two
+	nodes   []node
+	refs    []ref
+	marks   []mark
+	edges   []edge   // an open-addressed table by the hash of a mark; its length is a power of two, or 0
+	windows []uint64 // the hashes of all windows; only of what is added to a program: see textPass
+	edgeIn  []uint64 // a bitmap of what is in edges: most of what is looked up is not, and a bitmap stays in the cache
 }
 
 // edgeBits is how many bits of the bitmap each edge has.
@@ -184,6 +185,7 @@ type textIndexer struct {
 	literals []indexed
 	number   map[indexedText]int
 	always   [tiers]bool // tiers that each batch needs
+	keep     bool        // the hashes of windows
 }
 
 type indexedText struct {
@@ -242,7 +244,7 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 		if !x.always[i] {
 			t.gate = 1 << i
 		}
-		p := planter{tier: t, words: out.words, text: padded}
+		p := planter{tier: t, words: out.words, text: padded, keep: x.keep}
 		p.plant(cover(t, words, out.words, padded, rare))
 		out.tiers = append(out.tiers, *t)
 	}

@@ -28,6 +28,7 @@ func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signat
 	p.added.from = len(p.entries)
 	p.fields = b.fields.index()
 	p.text = b.texts.index(rare)
+	p.plan()
 	return p, problems
 }
 

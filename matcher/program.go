@@ -33,6 +33,7 @@ type Program struct {
 	text     textIndex
 	patterns *patternIndex
 	added    additions // what was added since the indexes were built
+	passes   []textPass
 
 	options CompileOptions // without the sample
 	bodies  Bodies
@@ -196,6 +197,14 @@ func (p *Program) Body(digest uint64) (*signatures.Signature, error) {
 	return s, err
 }
 
+// texts are the indexes of literals.
+func (p *Program) texts() [textParts]*textIndex {
+	return [...]*textIndex{&p.text, &p.added.text[0], &p.added.text[1]}
+}
+
+// plan makes what follows from the indexes of literals.
+func (p *Program) plan() { p.passes = passesOf(p.texts()) }
+
 // ScanStats count what scans did, since the scratch was made. They are the caller's to read between scans.
 type ScanStats struct {
 	Batches    uint64
@@ -218,8 +227,7 @@ type Scratch struct {
 	keys       []byte
 	candidates []uint64 // record<<32 | condition
 	text       textScan
-	seen       [len(additions{}.text)][]uint64 // what text has of the compiled literals, of those that were added
-	setConds   []uint32                        // the conditions of all attribute sets, one set after the other
+	setConds   []uint32 // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
 	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
@@ -245,9 +253,8 @@ func (s *Scratch) prepare(p *Program) {
 	}
 	s.program = p
 	s.text.base = 1
-	s.text.seen = fresh(s.text.seen, len(p.text.words))
-	for i := range p.added.text {
-		s.seen[i] = fresh(s.seen[i], len(p.added.text[i].words))
+	for i, x := range p.texts() {
+		s.text.seen[i] = fresh(s.text.seen[i], len(x.words))
 	}
 	s.patterns.prepare(p.patterns)
 	clear(s.patterns.seen)

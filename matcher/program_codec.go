@@ -80,6 +80,7 @@ func LoadProgram(b []byte, o CompileOptions, bodies Bodies) (*Program, error) {
 	}
 	p.live = len(p.entries)
 	p.added.from = p.live
+	p.plan()
 	for i := range p.entries {
 		p.sum.add(p.entries[i].digest)
 	}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -63,6 +62,7 @@ func (p *Program) With(add []*signatures.Signature, remove []uint64) (*Program, 
 	n.fields.added, n.fields.keys = b.fields.part(), b.fields.keys
 	n.added.values, n.added.absent = b.fields.values, b.fields.absent
 	n.added.index()
+	n.plan()
 	return &n, problems
 }
 
@@ -126,22 +126,11 @@ func (a *additions) index() {
 }
 
 func indexWords(words []addedWord) textIndex {
-	var texts textIndexer
+	texts := textIndexer{keep: true}
 	for i := range words {
 		texts.add(&words[i].anchor, words[i].cond, words[i].gated)
 	}
 	return texts.index(newSketch(nil))
-}
-
-// findAdded looks for the words that were added.
-func (p *Program) findAdded(b *record.Batch, s *Scratch) {
-	for i := range p.added.text {
-		if len(p.added.text[i].words) > 0 {
-			s.text.seen, s.seen[i] = s.seen[i], s.text.seen
-			p.added.text[i].find(b.Text(), b.TextEnds(), s)
-			s.text.seen, s.seen[i] = s.seen[i], s.text.seen
-		}
-	}
 }
 
 // addText files a condition under a literal, and returns the number of the tier that it is in.

@@ -23,8 +23,7 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 		return s.hits
 	}
 	p.fieldCandidates(b, s)
-	p.text.find(b.Text(), b.TextEnds(), s)
-	p.findAdded(b, s)
+	p.findLiterals(b.Text(), b.TextEnds(), s)
 	if s.needPatterns {
 		s.runPatterns(b)
 	}

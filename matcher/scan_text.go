@@ -16,8 +16,56 @@ const near = 16
 type textScan struct {
 	positions []uint32
 	visits    []visit
-	seen      []uint64 // for each literal the last record that it was found in, counted from base
+	seen      [textParts][]uint64 // for each literal of each part the last record that it was found in, counted from base
 	base      uint64
+}
+
+// textParts are the indexes that a program may have: of the literals that were compiled, and of those that were added since.
+const textParts = 1 + len(additions{}.text)
+
+// textPass is one look at the windows of a text for a tier of all parts. Were each part looked for by itself, a single word that was added
+// would make the scan half as fast.
+type textPass struct {
+	tier  // its bitmap has the windows of all parts; of tables it has none
+	parts []textPart
+}
+
+type textPart struct {
+	index  *textIndex
+	tier   *tier
+	number int // in textScan.seen
+}
+
+// passesOf returns the passes over the indexes. It reads them only.
+func passesOf(indexes [textParts]*textIndex) (passes []textPass) {
+	for shape := range tiers {
+		var p textPass
+		for number, x := range indexes {
+			for i := range x.tiers {
+				if t := &x.tiers[i]; int(t.shape) == shape {
+					p.join(t)
+					p.parts = append(p.parts, textPart{x, t, number})
+				}
+			}
+		}
+		if len(p.parts) > 0 {
+			passes = append(passes, p)
+		}
+	}
+	return passes
+}
+
+// join adds the windows of a tier.
+func (p *textPass) join(t *tier) {
+	if len(p.parts) == 0 {
+		p.tier = tier{shape: t.shape, window: t.window, stride: t.stride, wide: t.wide, gate: t.gate, shift: t.shift, bitmap: t.bitmap}
+		return
+	}
+	p.gate &= t.gate // it is 0 where each batch needs the tier
+	p.bitmap = slices.Clone(p.bitmap)
+	for _, h := range t.windows {
+		p.bitmap[h>>p.shift>>6] |= 1 << (h >> p.shift & 63)
+	}
 }
 
 // visit is what the text led to.
@@ -26,9 +74,9 @@ type visit struct {
 	run int32 // where the run begins
 }
 
-// find appends to s.candidates each pair of a record and a condition whose literal is in the record's text.
-func (x *textIndex) find(text []byte, ends []uint32, s *Scratch) {
-	if len(x.tiers) == 0 || len(text) == 0 {
+// findLiterals appends to s.candidates each pair of a record and a condition whose literal is in the record's text.
+func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
+	if len(p.passes) == 0 || len(text) == 0 {
 		return
 	}
 	const padding = 8
@@ -37,8 +85,8 @@ func (x *textIndex) find(text []byte, ends []uint32, s *Scratch) {
 	}
 	padded := text[:len(text)+padding]
 	for from := 0; from < len(text); from += blockSize {
-		for i := range x.tiers {
-			t := &x.tiers[i]
+		for i := range p.passes {
+			t := &p.passes[i]
 			if t.gate != 0 && s.gates&t.gate == 0 || t.wide != 0 && isASCII(text[max(0, from-near):min(from+blockSize+near, len(text))]) {
 				continue
 			}
@@ -50,8 +98,10 @@ func (x *textIndex) find(text []byte, ends []uint32, s *Scratch) {
 			if len(s.text.positions) == 0 {
 				continue
 			}
-			t.follow(padded, &s.text)
-			x.compare(t, padded, ends, s)
+			for _, part := range t.parts {
+				part.tier.follow(padded, &s.text)
+				part.compare(padded, ends, s)
+			}
 		}
 	}
 }
@@ -106,7 +156,8 @@ func (t *tier) branch(v visit, text []byte, s *textScan) {
 }
 
 // compare compares the literals that the visits lead to with the text.
-func (x *textIndex) compare(t *tier, text []byte, ends []uint32, s *Scratch) {
+func (p *textPart) compare(text []byte, ends []uint32, s *Scratch) {
+	x, t := p.index, p.tier
 	mask := t.checkMask()
 	for _, v := range s.text.visits {
 		first := v.to.number()
@@ -126,24 +177,25 @@ func (x *textIndex) compare(t *tier, text []byte, ends []uint32, s *Scratch) {
 			if end := from + int(w.end-w.start); from < 0 || end > len(text) || !x.is(w, text[from:end]) {
 				continue
 			}
-			x.found(r.word, from, ends, s)
+			p.found(r.word, from, ends, s)
 		}
 	}
 }
 
 // found adds the candidates of a literal that stands at from, if it lies inside one record.
-func (x *textIndex) found(number uint32, from int, ends []uint32, s *Scratch) {
-	w := &x.words[number]
+func (p *textPart) found(number uint32, from int, ends []uint32, s *Scratch) {
+	w := &p.index.words[number]
 	rec := search(ends, uint32(from))
 	if rec == len(ends) || from+int(w.end-w.start) > int(ends[rec]) {
 		return
 	}
 	now := s.text.base + uint64(rec)
-	if s.text.seen[number] == now {
+	seen := &s.text.seen[p.number][number]
+	if *seen == now {
 		return
 	}
-	s.text.seen[number] = now
-	for _, c := range x.conds[w.conds.first:w.conds.end] {
+	*seen = now
+	for _, c := range p.index.conds[w.conds.first:w.conds.end] {
 		s.candidates = append(s.candidates, uint64(rec)<<32|uint64(c))
 	}
 }
