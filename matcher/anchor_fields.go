@@ -13,9 +13,10 @@ import (
 // fieldIndex finds conditions by exact attributes. It is asked once for each set of attributes of a batch, which many records
 // share. It hashes values in lower case, and a chance collision only makes a candidate more.
 type fieldIndex struct {
-	keys  keyTable // the attributes that some condition is anchored by
-	built fieldPart
-	added fieldPart // what came after built was built: see Program.With
+	keys    keyTable // the attributes that some condition is anchored by
+	seconds keyTable // those by which some are divided
+	built   fieldPart
+	added   fieldPart // what came after built was built: see Program.With
 }
 
 // fieldPart holds the anchors of some conditions.
@@ -54,8 +55,8 @@ func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) (cond
 			continue
 		}
 		h := s.hashValue(key, a[i].Key, a[i].Value)
-		dst = x.built.appendValue(dst, h)
-		dst = x.added.appendValue(dst, h)
+		dst = x.appendValue(dst, &x.built, h, a, s, 0)
+		dst = x.appendValue(dst, &x.added, h, a, s, 0)
 	}
 	dst = x.built.appendAbsent(dst, &x.keys, a)
 	dst = x.added.appendAbsent(dst, &x.keys, a)
@@ -81,20 +82,34 @@ func (x *fieldIndex) appendConds(dst []uint32, a record.Attrs, s *Scratch) (cond
 	return dst[:end], gates
 }
 
-func (x *fieldPart) appendValue(dst []uint32, h uint64) []uint32 {
+// find returns the list of a hash.
+func (x *fieldPart) find(h uint64) []uint32 {
 	if len(x.slots) == 0 {
-		return dst
+		return nil
 	}
 	mask := uint64(len(x.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		s := &x.slots[i]
 		if s.first == s.end {
-			return dst
+			return nil
 		}
 		if s.hash == h {
-			return append(dst, x.conds[s.first:s.end]...)
+			return x.conds[s.first:s.end]
 		}
 	}
+}
+
+// appendValue appends what is filed under a hash, and under it together with the attributes by which that is divided.
+func (x *fieldIndex) appendValue(dst []uint32, p *fieldPart, h uint64, a record.Attrs, s *Scratch, depth int) []uint32 {
+	list := p.find(h)
+	for len(list) > 0 && list[len(list)-1] >= firstDivision {
+		key := list[len(list)-1] - firstDivision
+		list = list[:len(list)-1]
+		if v := a.Value(x.seconds.names[key]); v != "" && depth < maxDivisions {
+			dst = x.appendValue(dst, p, joinHash(h, s.hashValue(key, x.seconds.names[key], v)), a, s, depth+1)
+		}
+	}
+	return append(dst, list...)
 }
 
 func (x *fieldPart) appendAbsent(dst []uint32, keys *keyTable, a record.Attrs) []uint32 {
@@ -184,6 +199,9 @@ type fieldIndexer struct {
 	keys   keyTable
 	values []fieldAnchor
 	absent []fieldAnchor // by the attribute's number in place of a hash
+	needs  map[uint32][]hashedNeed
+
+	seconds keyTable
 }
 
 // fieldAnchor files a condition, or a gate, under a hash.
@@ -200,46 +218,46 @@ func (x *fieldIndexer) add(a *anchor, cond uint32) {
 		x.absent = append(x.absent, fieldAnchor{hash: uint64(key), cond: cond})
 		return
 	}
-	x.values = append(x.values, fieldAnchor{hash: hashField(key, []byte(lowerASCII(a.value))), cond: cond})
+	x.values = append(x.values, fieldAnchor{hash: hashField(key, []byte(indexedValue(a.key, a.value))), cond: cond})
 }
 
-func (x *fieldIndexer) index() fieldIndex { return fieldIndex{keys: x.keys, built: x.part()} }
+func (x *fieldIndexer) index() fieldIndex {
+	return fieldIndex{keys: x.keys, seconds: x.seconds, built: x.part()}
+}
 
 // part builds the tables. It sorts what was collected.
 func (x *fieldIndexer) part() (out fieldPart) {
-	count := 0
-	for i := range groups(x.values) {
-		_ = i
-		count++
+	d := divider{fieldIndexer: x, part: &out}
+	for h, list := range groups(x.values) {
+		d.file(h, numbers(list), nil)
 	}
-	if count > 0 {
-		out.slots = make([]fieldSlot, 2<<bits.Len(uint(count)))
+	if len(d.slots) > 0 {
+		out.slots = make([]fieldSlot, 2<<bits.Len(uint(len(d.slots))))
 	}
 	mask := uint64(len(out.slots) - 1)
-	for h, list := range groups(x.values) {
-		i := h & mask
+	for _, s := range d.slots {
+		i := s.hash & mask
 		for out.slots[i].first != out.slots[i].end {
 			i = (i + 1) & mask
 		}
-		first, end := out.pack(list)
-		out.slots[i] = fieldSlot{h, first, end}
+		out.slots[i] = s
 	}
 	for key, list := range groups(x.absent) {
-		first, end := out.pack(list)
-		out.absent = append(out.absent, absence{uint32(key), first, end})
+		first := uint32(len(out.conds))
+		out.conds = append(out.conds, numbers(list)...)
+		out.absent = append(out.absent, absence{uint32(key), first, uint32(len(out.conds))})
 	}
 	return out
 }
 
-// pack appends the conditions of a group.
-func (x *fieldPart) pack(list []fieldAnchor) (first, end uint32) {
-	first = uint32(len(x.conds))
+// numbers are the conditions and gates of a group, each once.
+func numbers(list []fieldAnchor) (out []uint32) {
 	for i := range list {
 		if i == 0 || list[i].cond != list[i-1].cond {
-			x.conds = append(x.conds, list[i].cond)
+			out = append(out, list[i].cond)
 		}
 	}
-	return first, uint32(len(x.conds))
+	return out
 }
 
 // groups sorts the anchors and yields those of each hash.

@@ -211,6 +211,9 @@ func (b *builder) anchor(c *clause, set []anchor, n uint32) {
 	if !inPatterns && set == nil {
 		set = gates
 	}
+	if b.added == nil && slices.ContainsFunc(set, func(a anchor) bool { return a.key != "" }) {
+		b.fields.note(n, c.needs())
+	}
 	for i := range set {
 		a := &set[i]
 		switch {

@@ -227,6 +227,7 @@ func (p *Program) checkEntries(r *flatReader) {
 
 func (x *fieldIndex) appendTo(w *flatWriter) {
 	putTexts(w, x.keys.names)
+	putTexts(w, x.seconds.names)
 	putSlice(w, x.built.slots)
 	putSlice(w, x.built.conds)
 	putSlice(w, x.built.absent)
@@ -234,6 +235,7 @@ func (x *fieldIndex) appendTo(w *flatWriter) {
 
 func (x *fieldIndex) read(r *flatReader, conditions uint32) {
 	x.keys.names = getTexts(r)
+	x.seconds.names = getTexts(r)
 	x.keys.fill()
 	p := &x.built
 	p.slots, p.conds, p.absent = getSlice[fieldSlot](r), getSlice[uint32](r), getSlice[absence](r)
@@ -246,5 +248,7 @@ func (x *fieldIndex) read(r *flatReader, conditions uint32) {
 	size := len(p.slots)
 	r.check(free && size&(size-1) == 0, "the table of values is not sound")
 	r.check(!slices.ContainsFunc(p.absent, func(a absence) bool { return !inConds(a.first, a.end) || int(a.key) >= len(x.keys.names) }), "an absence leads outside")
-	r.check(!slices.ContainsFunc(p.conds, func(c uint32) bool { return c >= conditions && c < firstGate }), "a value leads to no condition")
+	r.check(!slices.ContainsFunc(p.conds, func(c uint32) bool {
+		return c >= conditions && c < firstGate || c >= firstDivision && int(c-firstDivision) >= len(x.seconds.names)
+	}), "a value leads to no condition")
 }

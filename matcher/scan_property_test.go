@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/forewarn/forewarn/collector/record"
@@ -39,6 +40,47 @@ func TestScanAgreesWithNaiveEvaluation(t *testing.T) {
 		}
 		return describe(sigs, records) + wrong
 	})
+}
+
+// TestScanOfManySignaturesAgreesWithNaiveEvaluation has enough of them for values that many share, which are divided.
+func TestScanOfManySignaturesAgreesWithNaiveEvaluation(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		d := newDice(seed)
+		var sigs []*signatures.Signature
+		for i := range 50 + d.IntN(100) {
+			if d.chance(50) {
+				sigs = append(sigs, d.crowdedSignature(i))
+			} else {
+				sigs = append(sigs, d.scanSignature(i))
+			}
+		}
+		var records []sourced
+		for i := range 100 {
+			records = append(records, d.scanRecord(i))
+		}
+		require.Empty(t, scanDiffers(sigs, records), "seed %d", seed)
+	}
+}
+
+// crowdedSignature asks for one of few reasons, metrics or paths, and for something else besides.
+func (d dice) crowdedSignature(i int) *signatures.Signature {
+	c := d.leaf()
+	switch {
+	case c.Event != nil:
+		c.Event.Reason = is(pick(d, "R0", "R1"))
+		c.Event.Object = &signatures.ObjectMatch{Kind: is(pick(d, "Pod", "Node"))}
+	case c.Sample != nil:
+		c.Sample.Metric = "m0"
+	case c.Change != nil:
+		c.Change.Path = pick(d, "phase", "ready[*].status", "ready[x].status")
+	}
+	if d.chance(70) {
+		c.Attrs = map[string]signatures.Match{"k8s.node.name": d.match("n0", "n1"), "k8s.pod.name": is(pick(d, "p0", "p1"), "p2")}
+	}
+	s := d.scanSignature(i)
+	s.Stages[0].When = c
+	return s
 }
 
 func describe(sigs []*signatures.Signature, records []sourced) string {
