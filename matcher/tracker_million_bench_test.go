@@ -42,15 +42,15 @@ type crowd struct {
 	stored  int
 }
 
-func newCrowd(b testing.TB, shape crowdShape, o matcher.TrackerOptions) *crowd {
-	b.Helper()
+func newCrowd(tb testing.TB, shape crowdShape, o matcher.TrackerOptions) *crowd {
+	tb.Helper()
 	text := "id: spec\ntitle: A case\nseverity: high\nby: pod\n" + shape.body
 	list, problems := signatures.Parse("spec.yaml", []byte(text))
-	require.Empty(b, signatures.Errors(problems))
+	require.Empty(tb, signatures.Errors(problems))
 	p, problems := matcher.Compile(list, matcher.CompileOptions{})
-	require.Empty(b, problems)
+	require.Empty(tb, problems)
 	t, err := matcher.NewTracker(p, o)
-	require.NoError(b, err)
+	require.NoError(tb, err)
 	return &crowd{tracker: t, hit: matcher.Hit{
 		Signature: p.Signatures()[0].Digest, Source: "events/main",
 		Record: record.Record{
@@ -86,7 +86,7 @@ func (c *crowd) settle() {
 	c.tracker.Dirty(func(_, _ []byte) { c.stored++ })
 }
 
-func heap() uint64 {
+func heapBytes() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()
@@ -99,7 +99,7 @@ const crowdKeys = 1_000_000
 // BenchmarkTrackerMillion follows a million keys: the memory that each takes, and the time of a further hit of a random one, and of one of a thousand hot ones.
 func BenchmarkTrackerMillion(b *testing.B) {
 	for _, shape := range crowdShapes {
-		before := heap()
+		before := heapBytes()
 		c := newCrowd(b, shape, matcher.TrackerOptions{Lateness: -1, Details: nowhere{}})
 		for _, roles := range shape.roles {
 			for key := range crowdKeys {
@@ -107,7 +107,7 @@ func BenchmarkTrackerMillion(b *testing.B) {
 			}
 		}
 		c.settle()
-		size := float64(heap()-before) / crowdKeys
+		size := float64(heapBytes()-before) / crowdKeys
 
 		require.Equal(b, crowdKeys, c.tracker.Stats().Progresses)
 		require.Zero(b, c.tracker.Stats().Late)
