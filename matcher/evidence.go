@@ -148,8 +148,8 @@ func (l *evidenceLog) sweep(used []evidence) (shed uint64) {
 		bound /= 2 // so that it does not happen again at once
 	}
 	keep, from := 0, 0
-	for i := len(used) - 1; i >= 0; i-- { // the newest first
-		n := len(l.get(used[i]))
+	for i, x := range slices.Backward(used) { // the newest first
+		n := len(l.get(x))
 		if keep += n; keep <= bound {
 			continue
 		}

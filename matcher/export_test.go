@@ -6,6 +6,7 @@ const (
 	AllLoud   = mannerLoud
 	AllAsleep = mannerAsleep
 	AllCold   = mannerCold
+	AllTidy   = mannerTidy
 )
 
 // Behave makes a new tracker work so.

@@ -21,6 +21,7 @@ const (
 	mannerLoud                      // nothing is quiet
 	mannerAsleep                    // what can't rest is put to sleep after every step
 	mannerCold                      // what can rest does so at once
+	mannerTidy                      // memory is tidied often
 )
 
 // facts are what a block says before its body.
@@ -253,7 +254,7 @@ const warmSize = 1024
 
 // keepWarm reports whether p stays as it is for now. For a new one the one that came first goes to rest, if it still can.
 func (t *Tracker) keepWarm(p *progress) bool {
-	if t.manner != 0 || len(p.pending) > 0 || p.floor != longAgo {
+	if t.manner&^mannerTidy != 0 || len(p.pending) > 0 || p.floor != longAgo {
 		return false
 	}
 	if p.warm != 0 {
@@ -317,10 +318,11 @@ func (t *Tracker) tick() {
 
 // tidy gives memory back when much of it lies unused.
 func (t *Tracker) tidy() {
-	if t.blocks.loose() {
+	now := t.manner&mannerTidy != 0 && t.touches%32 == 0
+	if now || t.blocks.loose() {
 		t.compact()
 	}
-	if t.evidence.full(t.options.Details == nil) {
+	if now || t.evidence.full(t.options.Details == nil) {
 		t.stats.ShedEvidence += t.evidence.sweep(t.evidenceInUse())
 	}
 }
