@@ -92,7 +92,7 @@ func mixed(i int) Pattern {
 	case i%20 == 7:
 		return bare(i / 20)
 	case i%4 == 2 && i < 1000 && i%3 == 0:
-		return short(i, r)
+		return brief(i, r)
 	case i%4 == 2:
 		return withLiteral(i, r)
 	}
@@ -161,8 +161,8 @@ func withLiteral(i int, r *rand.Rand) Pattern {
 	return one(q(s)+`[^,;]*, (retrying|backing off) in \d+s`, s+" (2nd time), backing off in 30s")
 }
 
-// short gives an expression whose literals are of 3 to 10 bytes only.
-func short(i int, r *rand.Rand) Pattern {
+// brief gives an expression whose literals are of 3 to 10 bytes only.
+func brief(i int, r *rand.Rand) Pattern {
 	c := strings.ToUpper(string(letters[i%20])) + string(letters[i/20%20])
 	word := c + string(letters[i/7%20])
 	if i%7 != 0 {

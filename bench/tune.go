@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -32,6 +33,9 @@ func (s Setting) settings() map[string]string {
 // Drive runs the pipeline once with a setting: at a rate of records a second, or as fast as it can when that is 0. It returns how many records a
 // second came through and, at a rate, how long warnings took.
 type Drive func(ctx context.Context, s Setting, rate float64) (recordsPerSecond float64, latency []Quantile, err error)
+
+// errUnfit is what the error of a Drive wraps when the setting itself is no good: tune tells it, and goes on without that setting.
+var errUnfit = errors.New("the setting is unfit")
 
 // TuneOptions say what Tune looks for. A zero field means its default.
 type TuneOptions struct {
@@ -138,6 +142,10 @@ func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 				s := from
 				k.turn(&s, v)
 				t, err := try(s)
+				if errors.Is(err, errUnfit) {
+					o.Tell("%v", err)
+					continue
+				}
 				if err != nil {
 					return nil, err
 				}

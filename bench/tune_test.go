@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,4 +70,17 @@ func TestTuneStopsAtAnError(t *testing.T) {
 	}, TuneOptions{Cores: 2, Rounds: 1})
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "fetch 128")
+}
+
+func TestTuneGoesOnWithoutASettingThatIsUnfit(t *testing.T) {
+	var told []string
+	got, err := Tune(t.Context(), func(ctx context.Context, s Setting, rate float64) (float64, []Quantile, error) {
+		if s.BatchKB == 512 {
+			return 0, nil, fmt.Errorf("it lost records: %w", errUnfit)
+		}
+		return model(ctx, s, rate)
+	}, TuneOptions{Cores: 2, Rounds: 1, Limit: time.Second, Tell: func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }})
+	require.NoError(t, err)
+	require.Equal(t, 256, got.Recommended.BatchKB)
+	require.Contains(t, strings.Join(told, "\n"), "it lost records")
 }
