@@ -28,6 +28,7 @@ const textParts = 1 + len(additions{}.text)
 type textPass struct {
 	tier  // its bitmap has the windows of all parts; of tables it has none
 	parts []textPart
+	teddy *teddy // in place of the bitmap, where it is faster
 }
 
 type textPart struct {
@@ -47,6 +48,9 @@ func passesOf(indexes [textParts]*textIndex) (passes []textPass) {
 					p.parts = append(p.parts, textPart{x, t, number})
 				}
 			}
+		}
+		if len(p.parts) == 1 {
+			p.teddy = newTeddy(p.parts[0].index, p.parts[0].tier)
 		}
 		if len(p.parts) > 0 {
 			passes = append(passes, p)
@@ -94,7 +98,11 @@ func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
 			if to <= from {
 				continue
 			}
-			s.text.positions = t.appendPositions(s.text.positions[:0], padded, from, to)
+			if s.text.positions = s.text.positions[:0]; t.teddy != nil {
+				s.text.positions = t.teddy.scan(&t.tier, s.text.positions, padded, from, to)
+			} else {
+				s.text.positions = t.appendPositions(s.text.positions, padded, from, to)
+			}
 			if len(s.text.positions) == 0 {
 				continue
 			}
