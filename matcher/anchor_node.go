@@ -19,6 +19,7 @@ type planter struct {
 	text  []byte // their texts, with padding
 	edges map[uint64]target
 	keep  bool // the hashes of windows
+	flat  bool // no marks
 }
 
 // plant makes a node for each bunch, and what leads there.
@@ -104,7 +105,7 @@ func log2(power int) int {
 func (p *planter) grow(n uint32, refs []site, used []mark) {
 	t := p.tier
 	var direct []site
-	if len(refs) <= maxDirect || len(used) >= maxDepth {
+	if len(refs) <= maxDirect || len(used) >= maxDepth || p.flat {
 		direct, refs = refs, nil
 	}
 	var marks []mark

@@ -38,6 +38,9 @@ func newSketch(text []byte) *sketch {
 	return s
 }
 
+// light returns what is worth keeping: what is likely from three bytes to the next.
+func (s *sketch) light() *sketch { return &sketch{pairs: s.pairs, triple: s.triple, total: s.total} }
+
 func (s *sketch) learn(text []byte) {
 	for i := 0; i+3 <= len(text); i++ {
 		s.pairs[pair(text[i:])]++

@@ -186,6 +186,15 @@ type textIndexer struct {
 	number   map[indexedText]int
 	always   [tiers]bool // tiers that each batch needs
 	keep     bool        // the hashes of windows
+	off      switches
+}
+
+// tierOf is the number of the tier that a literal goes to.
+func (x *textIndexer) tierOf(text string) int {
+	if x.off&offLong != 0 {
+		return wideTier - 1
+	}
+	return tierOf(text)
 }
 
 type indexedText struct {
@@ -212,7 +221,7 @@ func (x *textIndexer) add(a *anchor, cond uint32, gated bool) int {
 		x.literals = append(x.literals, indexed{indexedText: w})
 	}
 	x.literals[n].conds = append(x.literals[n].conds, cond)
-	t := tierOf(a.value)
+	t := x.tierOf(a.value)
 	x.always[t] = x.always[t] || !gated
 	return t
 }
@@ -231,7 +240,7 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 		out.conds = append(out.conds, l.conds...)
 		w.end, w.conds.end = uint32(len(out.blob)), uint32(len(out.conds))
 		out.words = append(out.words, w)
-		i := tierOf(l.text)
+		i := x.tierOf(l.text)
 		byTier[i] = append(byTier[i], uint32(n))
 	}
 	padded := append(out.blob, make([]byte, 8)...)
@@ -244,7 +253,7 @@ func (x *textIndexer) index(rare *sketch) textIndex {
 		if !x.always[i] {
 			t.gate = 1 << i
 		}
-		p := planter{tier: t, words: out.words, text: padded, keep: x.keep}
+		p := planter{tier: t, words: out.words, text: padded, keep: x.keep, flat: x.off&offMarks != 0}
 		p.plant(cover(t, words, out.words, padded, rare))
 		out.tiers = append(out.tiers, *t)
 	}

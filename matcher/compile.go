@@ -17,7 +17,7 @@ import (
 func Compile(sigs []*signatures.Signature, o CompileOptions) (*Program, []signatures.Problem) {
 	rare := newSketch(o.Sample)
 	o.Sample = nil
-	p := &Program{options: o, patterns: &patternIndex{}, own: make([]*signatures.Signature, 0, len(sigs)), grown: new(atomic.Bool)}
+	p := &Program{options: o, patterns: &patternIndex{}, own: make([]*signatures.Signature, 0, len(sigs)), grown: new(atomic.Bool), rare: rare.light()}
 	b := newBuilder(p, rare)
 	b.taken = make(map[uint64]bool, len(sigs))
 	b.ids = make(map[string]bool, len(sigs))
@@ -53,7 +53,7 @@ type builder struct {
 
 // newBuilder returns a builder that adds to the tables of p.
 func newBuilder(p *Program, rare *sketch) *builder {
-	b := &builder{flattener: newFlattener(p.tests), program: p, rare: rare, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
+	b := &builder{texts: textIndexer{off: p.options.off}, flattener: newFlattener(p.tests), program: p, rare: rare, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
 	b.group0 = max(p.patterns.groups, unscoped+1)
 	for i := range p.keys {
 		b.keys[strings.Join(p.keys[i].words, "\x00")] = uint32(i)
@@ -119,7 +119,7 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	for i := range conds {
 		n := uint32(len(p.conditions))
 		met := conds[i].met
-		if conds[i].ended == nil && foundExactly(anchored[i]) {
+		if conds[i].ended == nil && foundExactly(anchored[i]) && p.options.off&offProof == 0 {
 			met = met.without(anchored[i])
 		}
 		x := condition{signature: uint32(len(p.entries)), role: uint8(conds[i].role), met: b.flattener.add(&met), ended: none}
@@ -248,7 +248,7 @@ func (b *builder) fileShort() {
 
 // group returns the number of the group of patterns that these attributes ask for.
 func (b *builder) group(gates []anchor) uint32 {
-	if len(gates) == 0 {
+	if len(gates) == 0 || b.program.options.off&offSets != 0 {
 		return unscoped
 	}
 	name := fmt.Sprintf("%+v", gates)

@@ -19,3 +19,15 @@ func (t *Tracker) Sizes() map[string]int {
 		"seen": len(t.seen.index)*4 + cap(t.seen.ring)*8, "evidence": t.evidence.bytes + len(t.evidence.spare)*evidenceChunk, "live": len(t.live), "pool": len(t.pool),
 	}
 }
+
+// Ways are the ways in which a program can be made to scan: with all of its parts, without each of them, and without any. None of them may
+// change what it finds.
+func Ways() map[string]CompileOptions {
+	ways := map[string]CompileOptions{"all parts": {}, "no part": {off: allOff}}
+	for name, off := range map[string]switches{
+		"long literals": offLong, "marks": offMarks, "vectors": offVector, "lazy expressions": offLazy, "proof": offProof, "sets of expressions": offSets,
+	} {
+		ways["without "+name] = CompileOptions{off: off}
+	}
+	return ways
+}

@@ -34,6 +34,7 @@ type Program struct {
 	patterns *patternIndex
 	added    additions // what was added since the indexes were built
 	passes   []textPass
+	rare     *sketch // what was learned of texts when it was compiled; nil when it was loaded
 
 	options CompileOptions // without the sample
 	bodies  Bodies
@@ -91,7 +92,22 @@ type CompileOptions struct {
 	// Sample is some text such as the program will scan, a megabyte or so. It makes the choice of what to look for
 	// better and the scan faster; it never changes a result.
 	Sample []byte
+
+	off switches // for tests
 }
+
+// switches turn parts of the scan off, which never changes a result.
+type switches uint8
+
+const (
+	offLong   switches = 1 << iota // long literals are looked for as short ones are
+	offMarks                       // what tells the literals of a run apart is not looked at
+	offVector                      // no vector instructions
+	offLazy                        // package regexp alone confirms expressions
+	offProof                       // what the index found is tested again
+	offSets                        // the automaton of a component's expressions is run over all texts
+	allOff    switches = 1<<iota - 1
+)
 
 // Lookup returns the signature with this short digest, or nil. Hits carry it. It is made anew each time: keep it.
 func (p *Program) Lookup(digest uint64) *Compiled {
@@ -203,7 +219,14 @@ func (p *Program) texts() [textParts]*textIndex {
 }
 
 // plan makes what follows from the indexes of literals.
-func (p *Program) plan() { p.passes = passesOf(p.texts()) }
+func (p *Program) plan() {
+	p.passes = passesOf(p.texts())
+	for i := range p.passes {
+		if p.options.off&offVector != 0 {
+			p.passes[i].teddy = nil
+		}
+	}
+}
 
 // ScanStats count what scans did, since the scratch was made. They are the caller's to read between scans.
 type ScanStats struct {

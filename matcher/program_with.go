@@ -50,7 +50,10 @@ func (p *Program) With(add []*signatures.Signature, remove []uint64) (*Program, 
 		n.fork()
 	}
 	n.keys, n.disarmed = slices.Clip(n.keys), slices.Clone(n.disarmed) // few, and so copied
-	b := newBuilder(&n, newSketch(nil))
+	if n.rare == nil {
+		n.rare = newSketch(nil)
+	}
+	b := newBuilder(&n, n.rare)
 	b.ids, b.taken = n.known(add)
 	b.fields = fieldIndexer{keys: n.fields.keys, values: slices.Clip(n.added.values), absent: slices.Clip(n.added.absent)}
 	b.added = &n.added
@@ -61,7 +64,7 @@ func (p *Program) With(add []*signatures.Signature, remove []uint64) (*Program, 
 	n.added.byDigest = newDigestTable(n.entries, n.added.from)
 	n.fields.added, n.fields.keys = b.fields.part(), b.fields.keys
 	n.added.values, n.added.absent = b.fields.values, b.fields.absent
-	n.added.index()
+	n.added.index(b)
 	n.plan()
 	return &n, problems
 }
@@ -117,27 +120,27 @@ func (p *Program) fork() {
 const maxNewer = 64
 
 // index builds the indexes of the words that were added.
-func (a *additions) index() {
+func (a *additions) index(b *builder) {
 	if a.words = slices.Clip(a.words); len(a.words)-a.older > maxNewer {
 		a.older = len(a.words)
-		a.text[0] = indexWords(a.words)
+		a.text[0] = indexWords(b, a.words)
 	}
-	a.text[1] = indexWords(a.words[a.older:])
+	a.text[1] = indexWords(b, a.words[a.older:])
 }
 
-func indexWords(words []addedWord) textIndex {
-	texts := textIndexer{keep: true}
+func indexWords(b *builder, words []addedWord) textIndex {
+	texts := textIndexer{keep: true, off: b.program.options.off}
 	for i := range words {
 		texts.add(&words[i].anchor, words[i].cond, words[i].gated)
 	}
-	return texts.index(newSketch(nil))
+	return texts.index(b.rare)
 }
 
 // addText files a condition under a literal, and returns the number of the tier that it is in.
 func (b *builder) addText(a *anchor, cond uint32, gated bool) uint32 {
 	if b.added != nil {
 		b.added.words = append(b.added.words, addedWord{*a, cond, gated})
-		return uint32(tierOf(a.value))
+		return uint32(b.texts.tierOf(a.value))
 	}
 	return uint32(b.texts.add(a, cond, gated))
 }

@@ -50,6 +50,7 @@ func (s *Scratch) regexMatch(t *regexTable, n uint32, text []byte) bool {
 	re := s.regexes.get(t, n)
 	before := re.size
 	matched, sure := re.match(text)
+	sure = sure && s.program.options.off&offLazy == 0
 	s.regexes.size += re.size - before
 	if sure {
 		return matched

@@ -3,7 +3,11 @@ package matcher_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,43 +100,87 @@ func (d twin) line(sigs []*signatures.Signature) string {
 	return b.String()
 }
 
-// TestScanAgreesWithTheSlowLoop compares Scan with Evaluate for each record and condition: more than 20,000 batches of pairs.
+// way is one way of scanning, with a scratch that serves all programs, as in a process that reloads.
+type way struct {
+	name    string
+	options matcher.CompileOptions
+	scratch matcher.Scratch
+}
+
+// TestScanAgreesWithTheSlowLoop compares Scan with Evaluate for each record and condition, in every way of scanning. A case is a program and
+// a record.
 func TestScanAgreesWithTheSlowLoop(t *testing.T) {
 	t.Parallel()
-	d := twin{rand.New(rand.NewPCG(1, 2))}
-	var scratch matcher.Scratch // one for all programs, as in a process that reloads
-	for n := range 2500 {
-		var sigs []*signatures.Signature
-		for i := range 1 + d.IntN(6) {
-			sigs = append(sigs, one(fmt.Sprintf("s%d", i), d.condition()))
-		}
-		p, _ := matcher.Compile(sigs, matcher.CompileOptions{})
-		var records []record.Record
-		for range 1 + d.IntN(12) {
-			r := line(d.line(sigs))
-			if c := d.pick("etcd", "kubelet", "", "other"); c != "" {
-				r.Attrs = r.Attrs.With(record.Component, c)
+	cases, is := setting(t, casesVariable)
+	if !is {
+		cases = 30_000
+	}
+	var done atomic.Uint64
+	var group sync.WaitGroup
+	for worker := range uint64(runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			var ways []*way
+			for name, o := range matcher.Ways() {
+				ways = append(ways, &way{name: name, options: o})
 			}
-			records = append(records, r)
+			d := twin{rand.New(rand.NewPCG(worker, 2))}
+			for done.Load() < cases && !t.Failed() {
+				done.Add(d.agree(t, ways))
+			}
+		})
+	}
+	group.Wait()
+	t.Logf("%d programs and records agree in %d ways each", done.Load(), len(matcher.Ways()))
+}
+
+// agree makes one set of signatures and some records, and returns how many.
+func (d twin) agree(t *testing.T, ways []*way) uint64 {
+	t.Helper()
+	var sigs []*signatures.Signature
+	for i := range []int{1, 2, 3, 6, 30}[d.IntN(5)] {
+		sigs = append(sigs, one(fmt.Sprintf("s%02d", i), d.condition()))
+	}
+	var records []record.Record
+	for range []int{1, 4, 12, 200}[d.IntN(4)] {
+		r := line(d.line(sigs))
+		if c := d.pick("etcd", "kubelet", "", "other"); c != "" {
+			r.Attrs = r.Attrs.With(record.Component, c)
 		}
-		var want, got []string
-		for i := range records {
-			for _, s := range bodies(t, p) {
-				if matcher.Evaluate(&s.Stages[0].When, &records[i]) {
-					want = append(want, fmt.Sprintf("%s %q", s.ID, records[i].Text))
+		records = append(records, r)
+	}
+	batch := batchOf(t, records)
+	var want []string
+	for n, w := range ways {
+		p, _ := matcher.Compile(sigs, w.options)
+		if n == 0 {
+			for i := range records {
+				for _, s := range bodies(t, p) {
+					if matcher.Evaluate(&s.Stages[0].When, &records[i]) {
+						want = append(want, fmt.Sprintf("%s %q", s.ID, records[i].Text))
+					}
 				}
 			}
 		}
-		for _, h := range p.Scan(batchOf(t, records), &scratch) {
+		var got []string
+		for _, h := range p.Scan(batch, &w.scratch) {
 			got = append(got, fmt.Sprintf("%s %q", p.Lookup(h.Signature).Signature.ID, h.Record.Text))
 		}
-		if fmt.Sprint(want) != fmt.Sprint(got) {
+		if !slices.Equal(sortEach(want), sortEach(got)) {
 			for _, s := range sigs {
 				t.Logf("%s: %+v", s.ID, *s.Stages[0].When.Log)
 			}
-			require.Equal(t, want, got, "case %d", n)
+			assertSame(t, w.name, want, got)
 		}
 	}
+	return uint64(len(records))
+}
+
+// sortEach sorts, because hits of one record come in the order of digests.
+func sortEach(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+func assertSame(t *testing.T, name string, want, got []string) {
+	t.Helper()
+	t.Errorf("%s: the slow loop finds\n%s\nand scan\n%s", name, strings.Join(sortEach(want), "\n"), strings.Join(sortEach(got), "\n"))
 }
 
 // fuzzPool is a program with conditions of every tier.
