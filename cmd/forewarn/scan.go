@@ -61,6 +61,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if err != nil {
 				return usage("--zone %q: %w: use UTC, Local or a name such as Europe/Berlin", zone, err)
 			}
+			from.sample = collector.Sample(files, 1<<20)
 			program, err := from.program(g)
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 
 // signatureFlags choose signatures: the catalogue, unless paths are named.
 type signatureFlags struct {
+	sample  []byte // text such as will be scanned
 	paths   []string
 	catalog bool
 	refused int // problems that program met and went on without
@@ -38,7 +39,7 @@ func (s *signatureFlags) load(o signatures.Options) (*signatures.Set, []signatur
 // program compiles the chosen signatures. What is refused is told on stderr and left out; it is an error when nothing is left.
 func (s *signatureFlags) program(g *globals) (*matcher.Program, error) {
 	set, problems := s.load(signatures.Options{})
-	program, more := matcher.Compile(set.All(), matcher.CompileOptions{})
+	program, more := matcher.Compile(set.All(), matcher.CompileOptions{Sample: s.sample})
 	problems = signatures.Errors(append(problems, more...))
 	for _, p := range problems {
 		_, _ = fmt.Fprintln(g.err, p.Error())
