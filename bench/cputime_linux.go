@@ -14,6 +14,3 @@ func threadTime() time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
-
-// threadTimeIsCPU says whether threadTime leaves out what other processes took.
-const threadTimeIsCPU = true

@@ -8,6 +8,3 @@ import "time"
 func threadTime() time.Duration { return time.Since(processStart) }
 
 var processStart = time.Now()
-
-// threadTimeIsCPU says whether threadTime leaves out what other processes took.
-const threadTimeIsCPU = false

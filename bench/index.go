@@ -39,8 +39,11 @@ func RunIndex(ctx context.Context, c *Corpus, counts []int, rounds int, tell fun
 		}
 		x := index{corpus: c, n: n, file: filepath.Join(dir, "program"), row: Row{
 			Workload: c.Name, Digest: c.Digest, Set: c.Set, Candidate: engineName, Signatures: n, Metrics: []Metric{
-				{Name: BuildTime, Unit: "s", Less: true}, {Name: LoadTime, Unit: "s", Less: true},
-				{Name: UpdateTime, Unit: "s", Less: true}, {Name: Memory, Unit: "MB", Less: true}, {Name: StoredSize, Unit: "MB", Less: true},
+				{Name: BuildTime, Unit: "s", Less: true},
+				{Name: LoadTime, Unit: "s", Less: true},
+				{Name: UpdateTime, Unit: "s", Less: true},
+				{Name: Memory, Unit: "MB", Less: true},
+				{Name: StoredSize, Unit: "MB", Less: true},
 			},
 		}}
 		for round := range rounds + 1 {
@@ -93,7 +96,7 @@ func (x *index) round(counts bool) error {
 	load := time.Since(began)
 	resident := heap() - before
 	if got, err := x.hits(loaded); err != nil || got != want {
-		return errors.Join(err, errFound{"the loaded index", got, want})
+		return errors.Join(err, foundError{"the loaded index", got, want})
 	}
 
 	one := *x.corpus.Signatures[0]
@@ -105,7 +108,7 @@ func (x *index) round(counts bool) error {
 		return fmt.Errorf("add one signature: %w", problems[0])
 	}
 	if more.Len() != loaded.Len()+1 {
-		return errFound{"the extended index", more.Len(), loaded.Len() + 1}
+		return foundError{"the extended index", more.Len(), loaded.Len() + 1}
 	}
 	runtime.KeepAlive(loaded)
 	if counts {

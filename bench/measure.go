@@ -17,13 +17,13 @@ type candidate struct {
 	want  int // what must be found; negative when that is not known
 }
 
-// errFound is the error of a candidate that finds something else than it must.
-type errFound struct {
+// foundError is the error of a candidate that finds something else than it must.
+type foundError struct {
 	name        string
 	found, want int
 }
 
-func (e errFound) Error() string {
+func (e foundError) Error() string {
 	return fmt.Sprintf("%s found %d instead of %d: whatever its speed, it is wrong", e.name, e.found, e.want)
 }
 
@@ -83,7 +83,7 @@ func (c *candidate) round(repeat int) (took time.Duration, err error) {
 		took = (threadTime() - began) / time.Duration(repeat)
 	}
 	if c.want >= 0 && found != c.want {
-		return 0, errFound{c.name, found, c.want}
+		return 0, foundError{c.name, found, c.want}
 	}
 	return max(took, 1), nil
 }

@@ -73,44 +73,63 @@ const naiveTests = 500_000
 // prepareNaive looks at each line with each pattern, by bytes.Contains and the standard regexp.
 func prepareNaive(_ context.Context, j *job) (candidate, part, error) {
 	p := j.part(max(200, naiveTests/max(1, j.n)), every)
-	literals, folded, regexes := [][]byte{}, [][]byte{}, []*regexp.Regexp{}
-	for _, x := range p.patterns {
+	loop, err := newNaive(p.patterns)
+	if err != nil {
+		return candidate{}, p, err
+	}
+	return candidate{name: naiveName, want: p.hits, run: func() (hits int, err error) {
+		for _, line := range p.texts {
+			hits += loop.hits(line)
+		}
+		return hits, nil
+	}}, p, nil
+}
+
+// naive is the loop over all patterns.
+type naive struct {
+	literals, folded [][]byte
+	regexes          []*regexp.Regexp
+}
+
+func newNaive(patterns []*Pattern) (*naive, error) {
+	n := &naive{}
+	for _, x := range patterns {
 		switch {
 		case x.Regex:
 			r, err := regexp.Compile(x.Text)
 			if err != nil {
-				return candidate{}, p, fmt.Errorf("naive: %w", err)
+				return nil, fmt.Errorf("naive: %w", err)
 			}
-			regexes = append(regexes, r)
+			n.regexes = append(n.regexes, r)
 		case x.Fold:
-			folded = append(folded, []byte(strings.ToLower(x.Text)))
+			n.folded = append(n.folded, []byte(strings.ToLower(x.Text)))
 		default:
-			literals = append(literals, []byte(x.Text))
+			n.literals = append(n.literals, []byte(x.Text))
 		}
 	}
-	return candidate{name: naiveName, want: p.hits, run: func() (hits int, err error) {
-		for _, line := range p.texts {
-			for _, l := range literals {
-				if bytes.Contains(line, l) {
-					hits++
-				}
-			}
-			if len(folded) > 0 {
-				lower := bytes.ToLower(line)
-				for _, l := range folded {
-					if bytes.Contains(lower, l) {
-						hits++
-					}
-				}
-			}
-			for _, r := range regexes {
-				if r.Match(line) {
-					hits++
-				}
+	return n, nil
+}
+
+func (n *naive) hits(line []byte) (hits int) {
+	for _, l := range n.literals {
+		if bytes.Contains(line, l) {
+			hits++
+		}
+	}
+	if len(n.folded) > 0 {
+		lower := bytes.ToLower(line)
+		for _, l := range n.folded {
+			if bytes.Contains(lower, l) {
+				hits++
 			}
 		}
-		return hits, nil
-	}}, p, nil
+	}
+	for _, r := range n.regexes {
+		if r.Match(line) {
+			hits++
+		}
+	}
+	return hits
 }
 
 // expression is the pattern as one regular expression of RE2's syntax.

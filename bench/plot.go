@@ -148,8 +148,8 @@ func (r *Result) plots() []plot {
 	var out []plot
 	for _, name := range r.workloads() {
 		rows := r.of(name)
-		for _, make := range []func(string, []*Row) *plot{throughputPlot, latencyPlot, tradePlot} {
-			if p := make(name, rows); p != nil {
+		for _, draw := range []func(string, []*Row) *plot{throughputPlot, latencyPlot, tradePlot} {
+			if p := draw(name, rows); p != nil {
 				out = append(out, *p)
 			}
 		}

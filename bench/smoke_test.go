@@ -71,7 +71,7 @@ func TestACandidateThatFindsSomethingElseIsRefused(t *testing.T) {
 	}
 	c.Expect.Of[0].Hits++ // as if the engine overlooked one
 	_, err = RunScan(t.Context(), c, []int{200}, ScanOptions{Rounds: 1})
-	var wrong errFound
+	var wrong foundError
 	require.ErrorAs(t, err, &wrong)
 	require.ErrorContains(t, err, "whatever its speed, it is wrong")
 }

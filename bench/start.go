@@ -129,7 +129,8 @@ func startOnce(ctx context.Context, binary, dir string) (took time.Duration, mem
 	if ready != nil {
 		cancel()
 		if !errors.Is(ready, errExited) {
-			<-exited
+			err := <-exited
+			ready = errors.Join(ready, err)
 		}
 		return 0, 0, fmt.Errorf("%w: %s", ready, bytes.TrimSpace(told.Bytes()))
 	}

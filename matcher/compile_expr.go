@@ -399,5 +399,3 @@ func mistakeAt(err error, path string) (at, mend string) {
 	}
 	return path, ""
 }
-
-func newCompiler() *compiler { return &compiler{} }

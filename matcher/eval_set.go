@@ -54,6 +54,7 @@ func (t *tests) decideKids(n *testNode, at uint32, a record.Attrs, s *Scratch, s
 			return stop
 		case undecided:
 			open = true
+		case no, yes: // the one that is not stop
 		}
 	}
 	if open {

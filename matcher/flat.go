@@ -131,8 +131,8 @@ func numbersOf(t reflect.Type, sizes []int) []int {
 		}
 		return sizes
 	case reflect.Struct:
-		for i := range t.NumField() {
-			sizes = numbersOf(t.Field(i).Type, sizes)
+		for f := range t.Fields() {
+			sizes = numbersOf(f.Type, sizes)
 		}
 		return sizes
 	}

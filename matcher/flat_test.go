@@ -50,8 +50,24 @@ func TestFlatTablesThatAreCutOffAreRefused(t *testing.T) {
 // TestFlatTablesHaveNoGaps lists what is stored as it lies in memory: the parts of each must add up to the whole.
 func TestFlatTablesHaveNoGaps(t *testing.T) {
 	for _, x := range []any{
-		testNode{}, wordRef{}, literalRef{}, matcher{}, limitPair{}, fieldTest{}, condition{}, row{}, fieldSlot{}, absence{},
-		word{}, slot{}, node{}, ref{}, mark{}, edge{}, patternStep{}, pattern{},
+		testNode{},
+		wordRef{},
+		literalRef{},
+		matcher{},
+		limitPair{},
+		fieldTest{},
+		condition{},
+		row{},
+		fieldSlot{},
+		absence{},
+		word{},
+		slot{},
+		node{},
+		ref{},
+		mark{},
+		edge{},
+		patternStep{},
+		pattern{},
 	} {
 		typ, sum := reflect.TypeOf(x), 0
 		for _, n := range numbersOf(typ, nil) {

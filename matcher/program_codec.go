@@ -29,7 +29,7 @@ func (p *Program) AppendTo(dst []byte) []byte {
 	w := flatWriter{b: append(dst, programMark...)}
 	w.putNumber(ProgramFormat)
 	w.putNumber(0) // the checksum
-	p.tests.appendTo(&w)
+	p.appendTo(&w)
 	putSlice(&w, p.conditions)
 	putSlice(&w, p.entries)
 	putSlice(&w, p.recipes)
@@ -63,7 +63,7 @@ func LoadProgram(b []byte, o CompileOptions, bodies Bodies) (*Program, error) {
 	r := &flatReader{b: b[headerSize:]}
 	o.Sample = nil
 	p := &Program{options: o, bodies: bodies, patterns: &patternIndex{}, grown: new(atomic.Bool)}
-	p.tests.read(r)
+	p.read(r)
 	p.conditions, p.entries, p.recipes = getGrowing[condition](r), getGrowing[row](r), getGrowing[byte](r)
 	for n := r.number(); n > 0 && r.err == nil; n-- {
 		p.keys = append(p.keys, newKeyShape(getTexts(r)))

@@ -142,7 +142,7 @@ func (a *armory) keep(c *change) {
 	if c.program == a.program && !c.changed {
 		return
 	}
-	a.unsaved.add(c.fresh)
+	a.unsaved = a.unsaved.with(c.fresh)
 	set, program := c.set, c.program
 	var index []byte
 	if c.compiled {

@@ -31,11 +31,13 @@ type change struct {
 // bodies are signatures by digest.
 type bodies map[[32]byte]*signatures.Signature
 
-func (b *bodies) add(more bodies) {
-	if *b == nil {
-		*b = bodies{}
+// with returns b with more in it.
+func (b bodies) with(more bodies) bodies {
+	if b == nil {
+		b = bodies{}
 	}
-	maps.Copy(*b, more)
+	maps.Copy(b, more)
+	return b
 }
 
 func (b bodies) list() []*signatures.Signature { return slices.Collect(maps.Values(b)) }

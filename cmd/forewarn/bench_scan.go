@@ -152,11 +152,11 @@ func (b *benchScan) corpus(ctx context.Context, w *bench.Workload) (*bench.Corpu
 	}
 	counts := w.Signatures.Counts
 	if len(b.logs) > 0 {
-		real, err := bench.Logs(ctx, b.logs, b.logMB*1e6)
+		own, err := bench.Logs(ctx, b.logs, b.logMB*1e6)
 		if err != nil {
 			return nil, nil, err
 		}
-		c = real.With(c.Set, c.Patterns, c.Signatures)
+		c = own.With(c.Set, c.Patterns, c.Signatures)
 		c.Name = w.Name + " on own logs"
 	}
 	if len(b.signatures) > 0 {
