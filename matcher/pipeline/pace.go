@@ -42,12 +42,20 @@ func (p *pace) rest(partition int) {
 	p.set(partition, idle)
 }
 
-// waits reports whether begin would wait for others.
-func (p *pace) waits(partition int, number uint64) bool {
+// waits reports whether begin would wait for others with this number. oldest is what the partition still works on: others must not be far ahead
+// of that.
+func (p *pace) waits(partition int, oldest, number uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set(partition, oldest)
+	return p.ahead(number)
+}
+
+// reach says which number a partition works on now.
+func (p *pace) reach(partition int, number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.set(partition, number)
-	return p.ahead(number)
 }
 
 // begin waits until it is the turn of a batch, and reports whether that came before ctx ended. The one with the lowest number never
@@ -55,7 +63,26 @@ func (p *pace) waits(partition int, number uint64) bool {
 func (p *pace) begin(ctx context.Context, partition int, number uint64) bool {
 	p.mu.Lock()
 	p.set(partition, number)
-	for p.ahead(number) {
+	return p.await(ctx, func() bool { return !p.ahead(number) })
+}
+
+// level waits until no other partition works on a lower number, and reports whether that came before ctx ended. Before it says how far its sources are
+// a scanner waits so: a source that was never heard of holds no time back, so its hits must be sent before that.
+func (p *pace) level(ctx context.Context, partition int, number uint64) bool {
+	p.mu.Lock()
+	return p.await(ctx, func() bool {
+		for i, at := range p.at {
+			if i != partition && at < number {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// await waits until something holds. It is called with the lock, and returns without it.
+func (p *pace) await(ctx context.Context, holds func() bool) bool {
+	for !holds() {
 		changed := p.changed
 		p.mu.Unlock()
 		select {

@@ -40,3 +40,29 @@ func TestNoScannerRunsAheadOfAnother(t *testing.T) {
 		require.False(t, <-began)
 	})
 }
+
+func TestNoScannerTellsOfTimeBeforeTheOthersHaveSentWhatCameEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(3, 100)
+		ctx, cancel := context.WithCancel(t.Context())
+		level := make(chan bool, 1)
+		ask := func(partition int, number uint64) { go func() { level <- p.level(ctx, partition, number) }() }
+		waits := func() bool { synctest.Wait(); return len(level) == 0 }
+
+		p.reach(0, 20)
+		p.rest(2)
+		ask(0, 20)
+		require.True(t, waits(), "nobody has heard of the sources of 1")
+		require.False(t, p.waits(1, 7, 9), "it is inside of the slack")
+		require.True(t, waits(), "7 is not sent")
+		require.True(t, p.level(ctx, 1, 9), "the lowest never waits")
+		p.reach(1, 21)
+		require.False(t, waits())
+		require.True(t, <-level)
+
+		ask(0, 30)
+		require.True(t, waits())
+		cancel()
+		require.False(t, <-level)
+	})
+}

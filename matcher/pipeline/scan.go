@@ -86,18 +86,26 @@ func (s *scanner) run(ctx, drain context.Context, in <-chan stream.Message, ack 
 			if !ok {
 				return s.finish(drain)
 			}
-			if s.pace.waits(s.partition, m.Seq) { // what came before it must not wait with it
+			if s.pace.waits(s.partition, s.oldest(m.Seq), m.Seq) { // what came before it must not wait with it
 				if err := s.sendAll(drain); err != nil {
 					return err
 				}
-			}
-			if !s.pace.begin(ctx, s.partition, m.Seq) {
-				return s.finish(drain)
+				if !s.pace.begin(ctx, s.partition, m.Seq) {
+					return s.finish(drain)
+				}
 			}
 			resting.Reset(restAfter)
 			s.queue = append(s.queue, s.workers.start(s.partition, m))
 		}
 	}
+}
+
+// oldest is the sequence of the first batch that is not sent, or that of the next one.
+func (s *scanner) oldest(next uint64) uint64 {
+	if len(s.queue) > 0 {
+		return s.queue[0].message.Seq
+	}
+	return next
 }
 
 // abandon waits for the workers. What they found is not sent, and comes again.
@@ -146,7 +154,10 @@ func (s *scanner) sendFirst(ctx context.Context) error {
 	}
 	s.window++
 	s.last = x.message.Seq
-	if x.message.Pending == 0 && len(s.queue) == 0 {
+	switch {
+	case len(s.queue) > 0:
+		s.pace.reach(s.partition, s.queue[0].message.Seq)
+	case x.message.Pending == 0:
 		s.pace.rest(s.partition)
 	}
 	if s.window >= s.windowMax {
@@ -186,6 +197,9 @@ func (s *scanner) flush(ctx context.Context) error {
 		return fmt.Errorf("store the hits of partition %d: %w", s.partition, err)
 	}
 	if len(s.marks) > 0 {
+		if !s.pace.level(ctx, s.partition, s.last) {
+			return fmt.Errorf("wait with the marks of partition %d: %w", s.partition, ctx.Err())
+		}
 		list := make([]matcher.Mark, 0, len(s.marks))
 		for _, m := range s.marks {
 			list = append(list, m)

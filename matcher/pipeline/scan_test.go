@@ -21,6 +21,13 @@ import (
 	"github.com/forewarn/forewarn/matcher/store"
 )
 
+// alone is the pace of a partition whose only neighbour has nothing to do.
+func alone(partition int) *pace {
+	p := newPace(2, 64)
+	p.rest(1 - partition)
+	return p
+}
+
 // sent is a publisher that remembers what it was given. While hold is set Flush waits for it.
 type sent struct {
 	mu   sync.Mutex
@@ -105,7 +112,7 @@ func scannerOf(t *testing.T, out publisher, p *matcher.Program, log *slog.Logger
 	t.Helper()
 	dead, metrics := newDeadLetters(memoryStore(t), log, time.Now), testMetrics(t)
 	return &scanner{
-		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: newPace(2, 64), markEvery: 100 * time.Millisecond, windowMax: 4,
+		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: alone(1), markEvery: 100 * time.Millisecond, windowMax: 4,
 		workers: newWorkers(2, 3, func() *matcher.Program { return p }, newInputs(time.Now, time.Minute), metrics),
 	}
 }
