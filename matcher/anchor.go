@@ -50,7 +50,7 @@ func (e *expr) anchors() (set []anchor, weight float64) {
 			set, weight = append(set, s...), weight+w
 		}
 		return set, weight
-	case opKind, opValue, opNot, opCEL: // nothing that they ask for can be looked up
+	case opKind, opValue, opNot, opLine, opJQ, opCEL: // nothing that they ask for can be looked up
 	}
 	return nil, 0
 }
@@ -203,7 +203,7 @@ func (e *expr) fieldsOnly() (set []anchor, weight float64) {
 			}
 			set, weight = append(set, s...), weight+w
 		}
-	case opKind, opValue, opText, opNot, opField, opRegex, opCEL: // they are not about attributes
+	case opKind, opValue, opText, opNot, opField, opRegex, opLine, opJQ, opCEL: // they are not about attributes
 	}
 	return set, weight
 }
@@ -240,7 +240,7 @@ func (e *expr) patterns() []string {
 			out = append(out, p...)
 		}
 		return out
-	case opKind, opAttr, opPath, opValue, opNot, opField, opCEL: // they are not about the text, or not as it is written
+	case opKind, opAttr, opPath, opValue, opNot, opField, opLine, opJQ, opCEL: // they are not about the text, or not as it is written
 	}
 	return nil
 }

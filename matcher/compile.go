@@ -159,6 +159,17 @@ func (b *builder) conditions(s *signatures.Signature) ([]condition, []signatures
 		problems = append(problems, s.Problem("unless", fmt.Sprintf("there are %d: at most %d are possible", len(s.Unless), MaxUnless), ""))
 		return nil, problems
 	}
+	if s.Frame != nil {
+		if len(s.Frame.Negates) > MaxNegates {
+			problems = append(problems, s.Problem("frame.negates", fmt.Sprintf("there are %d: at most %d are possible", len(s.Frame.Negates), MaxNegates), ""))
+			return nil, problems
+		}
+		for i := range s.Frame.Negates {
+			path := fmt.Sprintf("frame.negates[%d].when", i)
+			conds, err := b.plain(RoleUnless+i, &s.Frame.Negates[i].When, path)
+			take(path, conds, err)
+		}
+	}
 	for i := range s.Stages {
 		path := fmt.Sprintf("stages[%d].when", i)
 		conds, err := b.rung(i, &s.Stages[i].When, path, &limit)

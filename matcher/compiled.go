@@ -22,6 +22,7 @@ type Compiled struct {
 	Stages     []Rung
 	Incident   *Rung // nil without one
 	Unless     []Guard
+	Frame      *Frame        // nil without one
 	Clear      bool          // there is a clear condition
 	ClearFor   time.Duration // how long a clear must hold
 	Quiet      time.Duration // 0 without one
@@ -66,6 +67,39 @@ type Guard struct {
 	Stage         int // the stage that it guards
 	Slide, Window time.Duration
 	Kinds         uint8
+}
+
+// Frame is what makes the stages a figure in time.
+type Frame struct {
+	Window   time.Duration
+	Negates  []Negate
+	keep     time.Duration // how long a record is kept for frames to come
+	lookBack time.Duration // how far before a frame a negate can count
+}
+
+// Negate is what speaks against a frame.
+type Negate struct {
+	Window, Slide time.Duration
+	Anchor        int // below the number of the frame's records
+	Absolute      bool
+	Kinds         uint8
+}
+
+func newFrameTimes(s *signatures.Signature) *Frame {
+	if s.Frame == nil {
+		return nil
+	}
+	f := &Frame{Window: time.Duration(s.Frame.Window)}
+	f.keep = f.Window
+	for i := range s.Frame.Negates {
+		n := &s.Frame.Negates[i]
+		f.Negates = append(f.Negates, Negate{
+			Window: time.Duration(n.Window), Slide: time.Duration(n.Slide), Anchor: n.Anchor, Absolute: n.Absolute, Kinds: Kinds(&n.When),
+		})
+		f.keep = max(f.keep, f.Window+time.Duration(n.Window)+time.Duration(n.Slide))
+		f.lookBack = max(f.lookBack, -time.Duration(n.Slide))
+	}
+	return f
 }
 
 // NewCompiled derives the tracker's view. The signature must have passed [signatures.Parse]'s checks; names that it refers
@@ -114,6 +148,7 @@ func NewCompiled(s *signatures.Signature) *Compiled {
 		}
 		c.Unless = append(c.Unless, g)
 	}
+	c.Frame = newFrameTimes(s)
 	if s.Clear.When != nil {
 		c.ClearKinds = Kinds(s.Clear.When)
 	}

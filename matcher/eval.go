@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"github.com/itchyny/gojq"
 
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures/literal"
@@ -26,6 +27,8 @@ const (
 	opNot             // not the only kid
 	opField           // a field of a structured line
 	opRegex           // the text matches an expression
+	opLine            // an event as a line of text meets all of the kids
+	opJQ              // the text is JSON that a jq program likes
 	opCEL             // a CEL expression
 )
 
@@ -41,10 +44,11 @@ type expr struct {
 	below    *float64
 	regex    *regexp.Regexp
 	cel      cel.Program
+	jq       *gojq.Code
 	kids     []expr
 }
 
-// holds reports whether r meets e. It allocates only in CEL expressions.
+// holds reports whether r meets e. It allocates only in CEL expressions and jq programs.
 func (e *expr) holds(r *record.Record, s *Scratch) bool {
 	switch e.op {
 	case opKind:
@@ -83,6 +87,15 @@ func (e *expr) holds(r *record.Record, s *Scratch) bool {
 	case opRegex:
 		s.Stats.Regexes++
 		return e.regex.Match(r.Text)
+	case opLine:
+		return e.lineHolds(r, s)
+	case opJQ:
+		s.Stats.JQ++
+		ok, err := evalJQ(e.jq, r.Text)
+		if err != nil {
+			s.Stats.CELErrors++
+		}
+		return ok
 	case opCEL:
 		s.Stats.CEL++
 		ok, err := evalCEL(e.cel, r)

@@ -55,6 +55,8 @@ func roleCondition(s *signatures.Signature, role int) *signatures.Condition {
 		return &s.Incident.When
 	case role == RoleClear:
 		return s.Clear.When
+	case role >= RoleUnless && s.Frame != nil:
+		return &s.Frame.Negates[role-RoleUnless].When
 	case role >= RoleUnless && role < RoleLimit:
 		return &s.Unless[role-RoleUnless].When
 	}
@@ -69,6 +71,8 @@ func roleName(s *signatures.Signature, role int) string {
 		return "incident"
 	case role == RoleClear:
 		return "clear"
+	case role >= RoleUnless && s.Frame != nil:
+		return fmt.Sprintf("negate %d", role-RoleUnless+1)
 	case role >= RoleUnless && role < RoleLimit:
 		return fmt.Sprintf("unless %d", role-RoleUnless+1)
 	}

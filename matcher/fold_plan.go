@@ -12,9 +12,11 @@ type plan struct {
 	held     uint64        // of those, the changes with `for`
 	sampled  uint64        // and the samples
 	guards   uint64        // the unless roles
+	negates  uint64        // the roles of a frame's negates
 	limits   uint64        // the limit roles
 	lookBack time.Duration // how far before a stage the earliest unless window begins, as a negative duration
 	keyAttrs map[string][]string
+	firings  bool // complete frames are kept for [Tracker.Firings]
 	stub     bool // the signature is gone; only what closes its warnings is known
 
 	settles time.Duration // how long after its deadline the absence of something can be told: the allowed lateness
@@ -43,6 +45,9 @@ func newPlan(c *Compiled, lateness time.Duration) *plan {
 	for i := range c.Unless {
 		p.guards |= 1 << (RoleUnless + i)
 		p.lookBack = min(p.lookBack, c.Unless[i].Slide)
+	}
+	if c.Frame != nil {
+		p.negates = (1<<len(c.Frame.Negates) - 1) << RoleUnless
 	}
 	for i := range c.By {
 		p.keyAttrs[c.By[i].Name] = c.By[i].Attrs
@@ -92,6 +97,9 @@ func (p *plan) guarded(stage int) bool {
 
 // outlived returns the rungs whose window a record of that time has left by now.
 func (p *plan) outlived(time, now int64) (roles uint64) {
+	if p.Frame != nil { // at another time and place than its own a record makes another figure
+		return p.rungs | p.negates
+	}
 	for role := range eachRole(p.rungs &^ p.held) {
 		if r := p.rung(role); r.Within > 0 && after(time, r.Within) < now {
 			roles |= 1 << role
@@ -103,6 +111,8 @@ func (p *plan) outlived(time, now int64) (roles uint64) {
 // knowable is when people could first be told of a turn: at its time, unless it needed that something did not happen.
 func (p *plan) knowable(t turn) int64 {
 	switch {
+	case p.Frame != nil && len(p.Frame.Negates) > 0:
+		return after(t.time, p.settles)
 	case t.role == noRole, p.held&(1<<t.role) == 0 && (int(t.role) >= len(p.Stages) || !p.guarded(int(t.role))):
 		return t.time
 	default:
@@ -116,7 +126,7 @@ func (p *plan) tells(path []turn) bool {
 		if t.state == codeImminent || t.state == codeIncident {
 			return true
 		}
-		if t.role != noRole && (int(t.role) == p.Tell || p.TellAny || p.InOrder && int(t.role) > p.Tell) {
+		if p.Frame == nil && t.role != noRole && (int(t.role) == p.Tell || p.TellAny || p.InOrder && int(t.role) > p.Tell) {
 			return true
 		}
 	}

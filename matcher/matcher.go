@@ -19,6 +19,7 @@ const (
 	RoleClear    = 41
 	RoleUnless   = 42 // 42 to 49: the signature's unless list
 	MaxUnless    = 8
+	MaxNegates   = 22 // 42 to 63: the negates of a signature with a frame, which has neither unless nor limits
 	RoleLimit    = 50 // 50 to 63: the limit series of samples with `of`, in the order of their conditions
 	MaxLimits    = 14
 )

@@ -257,7 +257,8 @@ func (p *progress) fits() bool {
 			!slices.ContainsFunc(e.met, func(m met) bool { return !role(m.role) })
 	}
 	switch {
-	case !ok(f.open) || f.open != nil && (f.open.state().final() || f.open.number != f.episodes || f.episodes == 0),
+	case !f.frame.fits(pl),
+		!ok(f.open) || f.open != nil && (f.open.state().final() || f.open.number != f.episodes || f.episodes == 0),
 		f.windows != nil && len(f.windows) != pl.slots(),
 		f.windows == nil && (f.open != nil || f.waiting != nil),
 		f.waiting != nil && (f.waiting.stage < 0 || f.waiting.stage >= len(pl.Stages)),

@@ -2,10 +2,17 @@ package matcher
 
 // The parts of a progress in a snapshot. Each pair of functions is one format: change both, and snapshotVersion with them.
 
+// frameFollows is set in a fold's flaws when a frame comes after all else. Formats that are older than frames never set it.
+const frameFollows = 1 << 7
+
 func (w *writer) fold(f *fold) {
 	w.int(f.at)
 	w.uint(uint64(f.episodes))
-	w.byte(byte(f.flaws))
+	if f.frame != nil {
+		w.byte(byte(f.flaws) | frameFollows)
+	} else {
+		w.byte(byte(f.flaws))
+	}
 	w.bool(f.open != nil)
 	if f.open != nil {
 		w.episode(f.open)
@@ -58,6 +65,9 @@ func (w *writer) fold(f *fold) {
 		w.bool(v.holds)
 		w.texts(v.silent)
 	})
+	if f.frame != nil {
+		w.frame(f.frame)
+	}
 }
 
 func (r *reader) fold() fold {
@@ -95,6 +105,10 @@ func (r *reader) fold() fold {
 	f.verdicts = items(r, 6, func() verdict {
 		return verdict{claim: timerKind(r.byte()), role: r.byte(), time: r.int(), known: r.bool(), holds: r.bool(), silent: r.texts()}
 	})
+	if f.flaws&frameFollows != 0 {
+		f.flaws &^= frameFollows
+		f.frame = r.frame()
+	}
 	return f
 }
 
@@ -230,4 +244,32 @@ func (r *reader) kept() *kept {
 		sample: r.bool(), deleted: r.bool(), value: r.float(), object: r.fixed(), path: r.fixed(), series: r.fixed(), labels: items(r, 8, r.fixed), values: r.values(),
 		text: evidence(r.text()),
 	}
+}
+
+func (w *writer) frame(f *frame) {
+	list(w, f.slots, func(s []held) {
+		list(w, s, func(h held) {
+			w.int(h.time)
+			w.fixed(h.id)
+			w.text(string(h.text))
+		})
+	})
+	w.uint(uint64(f.active))
+	list(w, f.stamps, func(s stamp) {
+		w.byte(s.guard)
+		w.int(s.time)
+	})
+	w.int(f.due)
+	w.uint(f.total)
+}
+
+func (r *reader) frame() *frame {
+	f := &frame{}
+	f.slots = items(r, 1, func() []held {
+		return items(r, 10, func() held { return held{time: r.int(), id: r.fixed(), text: evidence(r.text())} })
+	})
+	f.active = int(r.uint())
+	f.stamps = items(r, 2, func() stamp { return stamp{guard: r.byte(), time: r.int()} })
+	f.due, f.total = r.int(), r.uint()
+	return f
 }

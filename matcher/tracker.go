@@ -38,6 +38,7 @@ type Tracker struct {
 	names    map[string]string // sources, so that hits share one copy
 	touches  uint64
 	changes  []Change
+	firings  []Firing
 	dirty    []*progress
 	removed  map[string]bool // storage keys
 	restored bool            // progresses came from Restore and are not linked yet
@@ -60,7 +61,8 @@ type progress struct {
 	folded  int     // how many of pending are in prompt
 	pending []*kept // in order
 	told    []told
-	floor   int64 // nothing older can be folded any more, beside the horizon
+	fired   uint64 // the number of the last frame that was collected
+	floor   int64  // nothing older can be folded any more, beside the horizon
 
 	due        int64
 	place      int // in the timers, or -1
@@ -87,6 +89,7 @@ func (t *Tracker) plan(digest uint64) *plan {
 	if !known {
 		if c := t.program.Lookup(digest); c != nil {
 			p = newPlan(c, t.options.Lateness)
+			p.firings = t.options.Firings
 			t.plans[digest] = p
 		}
 	}
@@ -283,7 +286,7 @@ func (t *Tracker) settler(p *progress) *folder {
 	return &folder{
 		plan: p.plan,
 		absent: func(kinds uint8, deadline int64) (bool, []string) {
-			sure, silent := t.water.absent(kinds, p.elsewhere, deadline)
+			sure, silent := t.silenceOf(p, kinds, deadline)
 			if !sure {
 				t.stats.Unknown++
 			}

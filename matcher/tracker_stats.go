@@ -17,6 +17,7 @@ type Stats struct {
 	Stale           uint64 `json:"stale"`
 	ForgottenIDs    uint64 `json:"forgotten_ids"`
 	CELErrors       uint64 `json:"cel_errors"` // of an Engine's scan; a tracker has none
+	Disordered      uint64 `json:"disordered"` // of an Engine in reference order; a tracker has none
 
 	Hits      uint64 `json:"hits"`
 	Repeats   uint64 `json:"repeats"`   // hits that were taken before
@@ -35,7 +36,7 @@ type Stats struct {
 func (s *Stats) Losses() map[string]uint64 {
 	return map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors, "disordered": s.Disordered,
 	}
 }
 

@@ -173,6 +173,9 @@ func (p *progress) current() *fold {
 // missing says how far the window of a rung is.
 func (f *fold) missing(p *plan, role uint8) string {
 	r := p.rung(role)
+	if p.Frame != nil {
+		return f.frame.missing(p, int(role))
+	}
 	var have uint64
 	var values int
 	if f.windows != nil {

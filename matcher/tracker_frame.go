@@ -1,0 +1,79 @@
+package matcher
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Firing is one complete frame of a signature that has them.
+type Firing struct {
+	Signature string // its id
+	Key       string // the correlation key's values
+	Time      time.Time
+	Records   []uint64 // the ids of its records, oldest first; one that serves two stages stands twice
+}
+
+// Firings returns the frames that were completed and settled since the last call, for those who compare them with another engine's. Without
+// [TrackerOptions.Firings] there are none.
+func (t *Tracker) Firings() []Firing {
+	t.ready()
+	x := t.firings
+	t.firings = nil
+	return x
+}
+
+// collectFirings takes what a settled fold fired. A frame that was fired promptly and then settled early is in both folds, so
+// its number decides.
+func (t *Tracker) collectFirings(p *progress) {
+	r := p.settled.frame
+	if r == nil {
+		return
+	}
+	for _, x := range r.fired {
+		if x.number <= p.fired {
+			continue
+		}
+		p.fired = x.number
+		t.firings = append(t.firings, Firing{Signature: p.plan.Signature.ID, Key: keyText(p.key).values(), Time: when(x.time), Records: x.records})
+	}
+	r.fired = nil
+}
+
+// EndFrames decides the frames that wait as if time had run out: for an input of which nothing more will come. It is called
+// after the last Advance.
+func (t *Tracker) EndFrames() {
+	t.ready()
+	var waiting []*progress
+	for _, p := range t.timers {
+		if r := p.settled.frame; r != nil && r.due != never {
+			waiting = append(waiting, p)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *progress) int {
+		return cmp.Or(cmp.Compare(a.settled.frame.due, b.settled.frame.due), strings.Compare(a.plan.Signature.ID, b.plan.Signature.ID), strings.Compare(a.key, b.key))
+	})
+	for _, p := range waiting {
+		p.settled.endFrames(t.settler(p), t.horizon)
+		p.refold()
+		t.tell(p)
+		t.soil(p)
+		t.schedule(p)
+	}
+}
+
+// silenceOf is the verdict on an absence for a progress. What a frame of one stream asks is known as well when the stream ended:
+// nothing more can come of it.
+func (t *Tracker) silenceOf(p *progress, kinds uint8, deadline int64) (sure bool, silent []string) {
+	sure, silent = t.water.absent(kinds, p.elsewhere, deadline)
+	if !sure && p.plan.Frame != nil && len(silent) > 0 && slices.Contains(p.plan.Signature.By, "stream") && t.water.ended(silent) {
+		return true, nil
+	}
+	return sure, silent
+}
+
+// ended reports whether all of these sources said that nothing more comes.
+func (w *Watermark) ended(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { s := w.sources[name]; return s == nil || !s.Ended })
+}
