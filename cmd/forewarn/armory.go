@@ -11,6 +11,7 @@ import (
 	"github.com/forewarn/forewarn/matcher/store"
 	"github.com/forewarn/forewarn/signatures"
 	"github.com/forewarn/forewarn/signatures/catalog"
+	"github.com/forewarn/forewarn/signatures/cre"
 )
 
 // armory keeps the signatures of a running process: read from the store when their files did not change, from the files when they
@@ -37,7 +38,7 @@ func (a *armory) open() (*matcher.Program, []string) {
 		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
 		a.known = nil
 	}
-	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known})
+	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known, Foreign: cre.Read})
 	if !a.settings.NoCatalog {
 		var more []signatures.Problem
 		a.builtin, more = signatures.LoadFS(catalog.FS, signatures.Options{Known: a.known})
@@ -53,7 +54,7 @@ func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string
 		<-ctx.Done()
 		return nil
 	}
-	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known}}
+	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known, Foreign: cre.Read}}
 	return signatures.Watch(ctx, a.settings.Signatures, o, func(own *signatures.Set, problems []signatures.Problem) {
 		digest, before := a.digest, a.refused
 		program, refused := a.compile(own, problems)

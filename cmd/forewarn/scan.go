@@ -28,6 +28,7 @@ func newScan(g *globals) *cobra.Command {
 		lateness time.Duration
 		progress string
 		follow   bool
+		inOrder  bool
 	)
 	c := &cobra.Command{
 		Use:   "scan [flags] FILE...|-",
@@ -68,7 +69,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if explain != "" && !slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == explain }) {
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
-			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused}
+			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused, inOrder: inOrder}
 			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, tracking(lateness))
 		},
 	}
@@ -79,6 +80,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 	f.StringVar(&explain, "explain", "", "at the end, tell of this signature which stages were seen, what is missing, and by how much")
 	f.StringVar(&zone, "zone", "UTC", "the zone of time stamps that name none")
 	f.DurationVar(&lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
+	f.BoolVar(&inOrder, "reference-order", false, "of CRE rules: drop lines that come out of order, as their reference engine does, instead of putting them right")
 	f.StringVar(&progress, "progress", "auto", "show how far it is: auto (when stderr is a terminal), always or never")
 	f.BoolVarP(&follow, "follow", "f", false, "go on reading what is appended, until interrupted")
 	completeValues(c, map[string][]string{"format": {"text", "json"}, "fail-on": severities(), "progress": {"auto", "always", "never"}})
@@ -101,7 +103,8 @@ type scan struct {
 	explain  string
 	progress string
 	failOn   signatures.Severity
-	refused  int // signatures that could not be used
+	inOrder  bool // lines out of order count for no CRE rule
+	refused  int  // signatures that could not be used
 
 	explainTo io.Writer          // where the explanation goes; nil is stderr, beside warnings on stdout
 	short     map[int]*shortfall // by role of the signature to explain
@@ -120,6 +123,9 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 	engine, err := matcher.NewEngine(s.program, tracking)
 	if err != nil {
 		return err
+	}
+	if s.inOrder {
+		engine.UseReferenceOrder()
 	}
 	s.worst, s.raised, s.last = len(signatures.Severities()), map[string]int{}, map[string]matcher.State{}
 	bar := newBar(s.globals, s.progress, files.Progress)
