@@ -63,9 +63,8 @@ func (e *Engine) mark(m Mark) {
 func (e *Engine) Finish() []Change {
 	e.tracker.Advance()
 	if e.newest != longAgo {
-		e.tracker.advance(min(e.newest, latest))
+		e.tracker.end(min(e.newest, latest))
 	}
-	e.tracker.EndFrames()
 	return e.tracker.Changes()
 }
 

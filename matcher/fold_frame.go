@@ -85,11 +85,11 @@ func (f *fold) line(p *folder, h *kept) {
 		f.frame = newFrame(p.plan)
 	}
 	r := f.frame
-	if p.InOrder && len(r.slots[0]) == 0 && p.Frame.lookBack == 0 && h.on&1 == 0 {
-		return // nothing of what it could be about has begun
-	}
 	if !r.filled(p.plan) {
 		r.forget(p.plan, h.time)
+	}
+	if p.InOrder && len(r.slots[0]) == 0 && p.Frame.lookBack == 0 && h.on&1 == 0 {
+		return // nothing of what it could be about has begun
 	}
 	f.put(p, h)
 	if p.Frame.lookBack > 0 || r.holds() { // a negate before the first record says nothing

@@ -164,7 +164,7 @@ func (r *frame) idle(p *plan) int64 {
 	until := int64(longAgo)
 	for _, s := range r.slots {
 		if n := len(s); n > 0 {
-			until = max(until, after(s[n-1].time, p.Frame.Window))
+			until = max(until, after(s[n-1].time, p.Frame.keep))
 		}
 	}
 	if n := len(r.stamps); n > 0 {

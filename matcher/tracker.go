@@ -41,6 +41,7 @@ type Tracker struct {
 	firings  []Firing
 	dirty    []*progress
 	removed  map[string]bool // storage keys
+	over     bool            // nothing more will come
 	restored bool            // progresses came from Restore and are not linked yet
 	metaTold metaState       // what was last given to Dirty
 	stats    Stats

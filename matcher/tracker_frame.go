@@ -41,10 +41,12 @@ func (t *Tracker) collectFirings(p *progress) {
 	r.fired = nil
 }
 
-// EndFrames decides the frames that wait as if time had run out: for an input of which nothing more will come. It is called
-// after the last Advance.
-func (t *Tracker) EndFrames() {
+// end settles everything up to newest, the time of the last that came, because nothing more will come: frames that wait are then decided as
+// if time had run out.
+func (t *Tracker) end(newest int64) {
 	t.ready()
+	t.over = true
+	t.advance(newest)
 	var waiting []*progress
 	for _, p := range t.timers {
 		if r := p.settled.frame; r != nil && r.due != never {
@@ -66,6 +68,9 @@ func (t *Tracker) EndFrames() {
 // silenceOf is the verdict on an absence for a progress. What a frame of one stream asks is known as well when the stream ended:
 // nothing more can come of it.
 func (t *Tracker) silenceOf(p *progress, kinds uint8, deadline int64) (sure bool, silent []string) {
+	if t.over && p.plan.Frame != nil {
+		return true, nil
+	}
 	sure, silent = t.water.absent(kinds, p.elsewhere, deadline)
 	if !sure && p.plan.Frame != nil && len(silent) > 0 && slices.Contains(p.plan.Signature.By, "stream") && t.water.ended(silent) {
 		return true, nil

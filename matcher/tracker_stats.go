@@ -62,7 +62,11 @@ func (t *Tracker) Open() []Warning {
 	for _, p := range t.progress {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				list = append(list, p.warning(x))
+				y := *x
+				if e := p.current().open; e != nil && e.number == y.episode.number && slices.Equal(e.path, y.episode.path) {
+					y.episode = e // it counted on since people were told
+				}
+				list = append(list, p.warning(&y))
 			}
 		}
 	}
