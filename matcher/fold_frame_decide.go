@@ -114,7 +114,7 @@ func (r *frame) stamped(guard uint8, from, to int64) bool {
 func (f *fold) fireFrame(p *folder, at int64, list []piece) {
 	r := f.frame
 	r.total++
-	if p.firings {
+	if p.keepAll {
 		x := firing{number: r.total, time: at}
 		for _, m := range list {
 			x.records = append(x.records, m.id)

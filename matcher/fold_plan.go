@@ -16,7 +16,7 @@ type plan struct {
 	limits   uint64        // the limit roles
 	lookBack time.Duration // how far before a stage the earliest unless window begins, as a negative duration
 	keyAttrs map[string][]string
-	firings  bool // complete frames are kept for [Tracker.Firings]
+	keepAll  bool // complete frames are kept for [Tracker.Firings]
 	stub     bool // the signature is gone; only what closes its warnings is known
 
 	settles time.Duration // how long after its deadline the absence of something can be told: the allowed lateness
@@ -141,5 +141,16 @@ func eachRole(roles uint64) func(yield func(uint8) bool) {
 				return
 			}
 		}
+	}
+}
+
+// firings is how often all that a signature needs was met in an episode, where that can be told: each frame takes as many records of a
+// stage as it counts, and a lone stage of single records takes one.
+func (p *plan) firings(e *episode) uint64 {
+	switch {
+	case p.stub, p.Frame == nil && (len(p.Stages) > 1 || p.Stages[0].Count > 1 || p.Stages[0].DistinctCount > 0 || p.Stages[0].Series != nil || p.Incident != nil):
+		return 0
+	default:
+		return e.count(0) / p.Stages[0].Count
 	}
 }

@@ -279,7 +279,7 @@ func TestFramesAgreeWithReference(t *testing.T) {
 func TestDifferencesFromTheReferenceAreThoseThatAreListed(t *testing.T) {
 	var compared, fired, differed, listed int
 	for seed := range uint64(4000) {
-		c := newFrameCase(seed+1)
+		c := newFrameCase(seed + 1)
 		var ticking []refLine
 		for i, l := range c.lines { // time passes between any two instants, and no two lines are of one
 			l.at += int64(i) * int64(time.Millisecond)

@@ -90,7 +90,7 @@ func (t *Tracker) plan(digest uint64) *plan {
 	if !known {
 		if c := t.program.Lookup(digest); c != nil {
 			p = newPlan(c, t.options.Lateness)
-			p.firings = t.options.Firings
+			p.keepAll = t.options.Firings
 			t.plans[digest] = p
 		}
 	}

@@ -52,7 +52,7 @@ func (p *progress) warning(x *told) Warning {
 	w := Warning{
 		ID: x.text(), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
 		Key: keyText(p.key).attrs(), KeyText: keyText(p.key).values(),
-		State: x.state(), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
+		State: x.state(), Firings: p.plan.firings(e), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
 	}
 	told, known := int64(never), int64(longAgo)
 	for i, t := range e.path {

@@ -38,7 +38,7 @@ func (a *armory) open() (*matcher.Program, []string) {
 		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
 		a.known = nil
 	}
-	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known, Foreign: cre.Read})
+	own, problems := signatures.Load(a.settings.Signatures, signatures.Options{Known: a.known, Foreign: a.rules().Read})
 	if !a.settings.NoCatalog {
 		var more []signatures.Problem
 		a.builtin, more = signatures.LoadFS(catalog.FS, signatures.Options{Known: a.known})
@@ -54,7 +54,7 @@ func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string
 		<-ctx.Done()
 		return nil
 	}
-	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known, Foreign: cre.Read}}
+	o := signatures.WatchOptions{Options: signatures.Options{Known: a.known, Foreign: a.rules().Read}}
 	return signatures.Watch(ctx, a.settings.Signatures, o, func(own *signatures.Set, problems []signatures.Problem) {
 		digest, before := a.digest, a.refused
 		program, refused := a.compile(own, problems)
@@ -86,8 +86,18 @@ func (a *armory) compile(own *signatures.Set, problems []signatures.Problem) (*m
 	return program, refused
 }
 
-// reader names this very binary: another one may read the same file differently.
-func reader() string {
+// rules says how CRE files are read.
+func (a *armory) rules() cre.Options { return cre.Options{Sources: a.settings.Sources} }
+
+// reader names this very binary, and what else decides how a file is read: another one may read the same file differently.
+func (a *armory) reader() string {
+	if len(a.settings.Sources) == 0 {
+		return binary()
+	}
+	return fmt.Sprint(binary(), " ", a.settings.Sources) // fmt sorts the keys
+}
+
+func binary() string {
 	exe, err := os.Executable()
 	if err != nil {
 		return version
@@ -102,7 +112,7 @@ func reader() string {
 // recall returns what the store knows of files that this binary read.
 func (a *armory) recall() ([]signatures.Content, error) {
 	set, found, err := a.store.LoadSet(setName)
-	if err != nil || !found || set.Reader != reader() {
+	if err != nil || !found || set.Reader != a.reader() {
 		return nil, err
 	}
 	var known []signatures.Content
@@ -129,7 +139,7 @@ func (a *armory) recall() ([]signatures.Content, error) {
 
 // remember stores what each sound file gave, and what its conditions are looked up by.
 func (a *armory) remember(all *signatures.Set, program *matcher.Program) error {
-	set := store.Set{Reader: reader()}
+	set := store.Set{Reader: a.reader()}
 	bodies := map[string]*signatures.Signature{}
 	for _, c := range all.Contents() {
 		f := store.SetFile{Path: c.File.Path, Hash: hex.EncodeToString(c.File.Hash[:])}

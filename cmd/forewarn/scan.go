@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,10 +38,14 @@ func newScan(g *globals) *cobra.Command {
 and objects (kubectl get ... -o json or yaml, raw watches, the events table) and Prometheus scrapes, compressed or not. It finds formats and time stamps by itself,
 joins lines that belong together, and prints warnings as they happen; what was read, and what was lost, is told on stderr at the end.
 
+CRE rule files are signatures as well: --signatures takes a file or a directory of them as they are. A rule fires on the same lines as in its
+reference engine; of several firings the first is told, and how many there were is told at the end.
+
 With -o json each revision of a warning is one JSON object a line.`,
 		Example: `  forewarn scan /var/log/syslog
   kubectl logs -n shop deploy/cart --timestamps | forewarn scan -
-  forewarn scan --signatures my-signatures/ --fail-on high test-run/*.log`,
+  forewarn scan --signatures my-signatures/ --fail-on high test-run/*.log
+  forewarn scan --signatures cre-rules/ --source cre.log.mq=rabbitmq app.log`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			if format != "" {
@@ -66,7 +71,13 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if err != nil {
 				return err
 			}
-			if explain != "" && !slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == explain }) {
+			armed := func(id string) bool {
+				return slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == id })
+			}
+			if lower := strings.ToLower(explain); !armed(explain) && armed(lower) {
+				explain = lower // CRE ids are written in capitals
+			}
+			if explain != "" && !armed(explain) {
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
 			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused, inOrder: inOrder}
@@ -112,6 +123,7 @@ type scan struct {
 	worst  int            // the rank of the worst severity that was raised
 	raised map[string]int // warnings by their last state
 	last   map[string]matcher.State
+	fired  map[string]matcher.Warning // those that can fire more than once, as they are known last
 }
 
 func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher.TrackerOptions) error {
@@ -128,6 +140,7 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 		engine.UseReferenceOrder()
 	}
 	s.worst, s.raised, s.last = len(signatures.Severities()), map[string]int{}, map[string]matcher.State{}
+	s.fired = map[string]matcher.Warning{}
 	bar := newBar(s.globals, s.progress, files.Progress)
 	defer bar.clear()
 	began := time.Now()
@@ -155,6 +168,7 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 		return err
 	}
 	bar.clear()
+	s.count(engine.Open())
 	seen := engine.Stats()
 	if err := s.summary(files.Stats(), &seen, time.Since(began)); err != nil {
 		return err
@@ -181,6 +195,7 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 			s.worst = min(s.worst, w.Severity.Rank())
 		}
 		s.last[w.ID] = w.State
+		s.count([]matcher.Warning{*w})
 		bar.clear()
 		if s.explainTo != nil {
 			continue // asked why, not what
@@ -190,6 +205,56 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 		}
 	}
 	return nil
+}
+
+// count notes how often warnings fired.
+func (s *scan) count(ws []matcher.Warning) {
+	for i := range ws {
+		if w := &ws[i]; w.Firings > 0 && !w.Retracted {
+			s.fired[w.ID] = matcher.Warning{Signature: w.Signature, KeyText: w.KeyText, Severity: w.Severity, Firings: w.Firings}
+		} else {
+			delete(s.fired, w.ID)
+		}
+	}
+}
+
+// maxFired is how many lines are spent on what fired more than once.
+const maxFired = 20
+
+// firedText tells what fired more than once, the worst first.
+func (s *scan) firedText() string {
+	type entry struct {
+		signature, key string
+		rank           int
+		n              uint64
+	}
+	sums := map[string]*entry{}
+	for _, w := range s.fired {
+		e := sums[w.Signature+" "+w.KeyText]
+		if e == nil {
+			e = &entry{signature: w.Signature, key: w.KeyText, rank: w.Severity.Rank()}
+			sums[w.Signature+" "+w.KeyText] = e
+		}
+		e.n += w.Firings
+	}
+	var list []*entry
+	for _, e := range sums {
+		if e.n > 1 {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.n, a.n), cmp.Compare(a.signature, b.signature), cmp.Compare(a.key, b.key))
+	})
+	var b strings.Builder
+	for i, e := range list {
+		if i == maxFired {
+			fmt.Fprintf(&b, "  and %d more fired more than once\n", len(list)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  %s fired %d times in %s\n", e.signature, e.n, e.key)
+	}
+	return b.String()
 }
 
 // summary says what was looked at, so that "nothing found" can be trusted.
@@ -210,6 +275,7 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 		b.WriteString(" (" + countsText(s.raised) + ")")
 	}
 	b.WriteByte('\n')
+	b.WriteString(s.firedText())
 	if lost := lossText(&read.Counts, seen); lost != "" {
 		b.WriteString("not everything was taken as it came:\n" + lost)
 	}

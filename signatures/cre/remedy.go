@@ -86,7 +86,7 @@ var risks = []struct {
 }{
 	{signatures.Data, regexp.MustCompile(`(?i)\b(delet\w*|drop\w*|truncat\w*|purg\w*|wip\w*|restor\w*|format\w*|reset\w*|remov\w* (the )?(data|volume|pvc)\w*|rm -rf?)\b`)},
 	{signatures.Drain, regexp.MustCompile(`(?i)\b(drain\w*|cordon\w*|evict\w*|migrat\w*|fail ?over)\b`)},
-	{signatures.Look, regexp.MustCompile(`(?i)^\W*(check|inspect|review|verify|monitor|look|see|identify|confirm|examine|observe|investigate|audit|analyze|analyse|list|describe|kubectl (get|describe|logs|top))\b`)},
+	{signatures.Look, regexp.MustCompile(`(?i)^\W*(check|inspect|read|find|watch|compare|see|review|verify|monitor|look|see|identify|confirm|examine|observe|investigate|audit|analyze|analyse|list|describe|kubectl (get|describe|logs|top))\b`)},
 	{signatures.Restart, regexp.MustCompile(`(?i)\b(restart\w*|rollout|roll back|rollback|upgrad\w*|redeploy\w*|reboot\w*|patch\w*)\b`)},
 	{signatures.Scale, regexp.MustCompile(`(?i)\b(scal\w*|increas\w*|rais\w*|limits?|memory|cpu|replicas?|capacity|resources?|quota)\b`)},
 }
