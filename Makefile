@@ -33,7 +33,7 @@ $(LINT):
 	@GOBIN=$(CURDIR)/$(CACHE) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 property: ## 100,000 random cases of the matcher against its slow oracle
-	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
+	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation|TestFramesAgreeWithReference)$$' -v ./matcher
 
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
