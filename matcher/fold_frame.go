@@ -205,9 +205,9 @@ func (r *frame) align(p *plan) {
 // fits reports whether a frame that was read is one of the plan's.
 func (r *frame) fits(p *plan) bool {
 	switch {
-	case r == nil, p.stub:
+	case r == nil:
 		return true
-	case p.Frame == nil, len(r.slots) != len(p.Stages), r.active > len(r.slots), r.active > 0 && !p.InOrder:
+	case p.Frame == nil, len(r.slots) != len(p.Stages), r.active < 0, r.active > len(r.slots), r.active > 0 && !p.InOrder:
 		return false
 	}
 	for i := range r.active {

@@ -233,6 +233,7 @@ func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
 		if stub := r.stub(digest); known == nil {
 			p.plan = newPlan(stub, t.options.Lateness)
 			p.plan.stub = true
+			p.settled.frame = nil // without its signature nothing can complete it
 		}
 	}
 	if r.err != nil || p.plan == nil {
