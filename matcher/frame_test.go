@@ -56,7 +56,7 @@ func TestAFrameOfASilentSourceIsUnknownAndDoesNotFire(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, matcher.TrackerOptions{Lateness: -1, SilentAfter: 20 * time.Second}, frameAB)
 	s.mark(0, "main", "other")
-	s.see("5 A", "6 B", "8 B")
+	s.see("5 A", "6 B", "8 B", "9 A")
 	s.mark(10, "main", "other")
 	for i := 15; i <= 35; i += 5 {
 		require.Empty(t, s.mark(i, "main"))
