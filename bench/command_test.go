@@ -23,7 +23,7 @@ func BenchmarkSmokeCommand(b *testing.B) {
 	binary := filepath.Join(dir, "forewarn")
 	out, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "../cmd/forewarn").CombinedOutput()
 	require.NoError(b, err, string(out))
-	w := Workload{Seed: 3, Signatures: 1000, Bytes: 200 << 20, Planted: 500}
+	w := Plain{Seed: 3, Signatures: 1000, Bytes: 200 << 20, Planted: 500}
 	sigs, log := filepath.Join(dir, "signatures.yaml"), filepath.Join(dir, "big.log")
 	planted := 0
 	write(b, sigs, func(f *os.File) (err error) { return w.WriteSignatures(f) })

@@ -115,7 +115,7 @@ func literalAnchors(literals []literal.Literal) (set []anchor, weight float64) {
 			return nil, 0
 		}
 		set = append(set, anchor{value: l.Text, fold: l.Fold})
-		if l.Text != escapeU && l.Text != escapeSlash { // they are short but rare
+		if l.Text != escapeU && l.Text != escapeSlash && !l.Rare() { // they are short but seldom seen
 			weight += literalWeight(len(l.Text))
 		}
 	}
@@ -142,7 +142,7 @@ func literalWeight(n int) float64 {
 // fieldAnchors gives the literal that a line with the field must contain: the field's value, or its name. In JSON a plain
 // character may be written as \u0061 as well, so a line with such an escape is looked at too.
 func (e *expr) fieldAnchors() (set []anchor, weight float64) {
-	if e.above == nil && e.below == nil && e.match != nil && e.match.matches("", false) {
+	if e.above == nil && e.below == nil && e.match != nil && e.match.acceptsNothing() {
 		return nil, 0 // a line without the field may match
 	}
 	var name string // a part of the name, which may also be one key with dots in it
@@ -206,6 +206,30 @@ func (e *expr) fieldsOnly() (set []anchor, weight float64) {
 	case opKind, opValue, opText, opNot, opField, opRegex, opLine, opJQ, opCEL: // they are not about attributes
 	}
 	return set, weight
+}
+
+// kinds are those that a record may have to meet e, as bits 1<<Kind.
+func (e *expr) kinds() uint8 {
+	switch e.op {
+	case opKind:
+		return 1 << e.kind
+	case opAll:
+		k := uint8(1<<8 - 1)
+		for i := range e.kids {
+			k &= e.kids[i].kinds()
+		}
+		return k
+	case opAny:
+		k := uint8(0)
+		for i := range e.kids {
+			k |= e.kids[i].kinds()
+		}
+		return k
+	case opLine:
+		return 1 << record.Event
+	case opAttr, opPath, opValue, opText, opNot, opField, opRegex, opJQ, opCEL:
+	}
+	return 1<<8 - 1
 }
 
 // patterns returns regular expressions of which one matches every text that meets e; nil when nothing is known.

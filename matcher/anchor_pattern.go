@@ -2,37 +2,51 @@ package matcher
 
 import (
 	"regexp/syntax"
-	"slices"
 	"unicode"
 	"unicode/utf8"
 )
 
 // patternIndex finds, in one pass over a text, which of many expressions could match it. It serves conditions that have no
-// literal to look for, only a component: on lines that do not say who wrote them each of those would have to be run.
+// literal worth looking for: each of them would have to be run on each line.
 //
 // All expressions together are one automaton over bytes, which promises too much: \b, $ and the insides of characters beyond
-// ASCII are left out. Its states are made when they are first met: see patternScan.
+// ASCII are left out. Its states are made when they are first met: see automaton.
+//
+// Expressions belong to groups. A group is asked for by attributes (the component that speaks), or always, and the text of a record is
+// run through an automaton of the groups that its attributes ask for: what is about RabbitMQ costs the lines of nginx nothing.
+//
+// The tables are without pointers: see textIndex.
 type patternIndex struct {
-	steps   []patternStep
-	starts  []uint32 // steps from which an expression can go on anywhere
-	begins  []uint32 // and at the beginning of a text
-	conds   []uint32 // the condition of each expression
-	class   [256]uint8
-	classes int
-	bytes   []byte // one byte of each class
+	steps    []patternStep
+	patterns []pattern
+	groups   uint32
+
+	everywhere uint32 // how many patterns every record is run through
+}
+
+// unscoped is the group of expressions that every record is run through.
+const unscoped = 0
+
+// pattern is one expression.
+type pattern struct {
+	start uint32 // its first step
+	cond  uint32
+	group uint32
+	kinds uint32 // the kinds of record that can meet the condition, as bits 1<<Kind
 }
 
 // patternStep is a place in an expression.
 type patternStep struct {
-	kind   stepKind
 	ascii  [2]uint64 // stepByte: which bytes below 0x80 go on
-	wide   bool      // stepByte: bytes of characters beyond ASCII go on
-	out    uint32    // where to
-	other  uint32    // stepFork: the other way
-	number uint32    // stepMatch: which expression matches
+	wide   uint32    // stepByte: 1 when bytes of characters beyond ASCII go on
+	kind   stepKind
+	out    uint32 // where to
+	other  uint32 // stepFork: the other way
+	number uint32 // the pattern
+	far    uint32 // the fewest bytes that lead here
 }
 
-type stepKind uint8
+type stepKind uint32
 
 const (
 	stepFork  stepKind = iota
@@ -44,32 +58,83 @@ const (
 )
 
 const (
-	maxPatternSteps = 2000   // of one expression; a larger one is run on each line instead
-	maxSteps        = 40_000 // of all together
+	maxPatternSteps = 2000    // of one expression; a larger one is run on each line instead
+	maxSteps        = 500_000 // of all together
 )
 
 // add adds the expressions, of which any is enough for the condition. It reports false, and adds nothing, when they are too large.
-func (x *patternIndex) add(patterns []string, cond uint32) bool {
-	before, conds := len(x.steps), len(x.conds)
-	starts := len(x.begins)
-	for _, p := range patterns {
-		re, err := syntax.Parse(p, syntax.Perl)
-		var prog *syntax.Prog
-		if err == nil {
-			prog, err = syntax.Compile(re.Simplify())
-		}
-		if err != nil || len(prog.Inst) > maxPatternSteps || len(x.steps)+len(prog.Inst) > maxSteps {
-			x.steps, x.conds, x.begins = x.steps[:before], x.conds[:conds], x.begins[:starts]
+func (x *patternIndex) add(patterns []string, p pattern) bool {
+	steps, count := len(x.steps), len(x.patterns)
+	for _, text := range patterns {
+		prog := compilePattern(text)
+		if prog == nil || len(x.steps)+len(prog.Inst) > maxSteps {
+			x.steps, x.patterns = x.steps[:steps], x.patterns[:count]
 			return false
 		}
 		base := uint32(len(x.steps))
 		for i := range prog.Inst {
-			x.steps = append(x.steps, newStep(&prog.Inst[i], base, uint32(len(x.conds))))
+			x.steps = append(x.steps, newStep(&prog.Inst[i], base, uint32(len(x.patterns))))
 		}
-		x.begins = append(x.begins, base+uint32(prog.Start))
-		x.conds = append(x.conds, cond)
+		p.start = base + uint32(prog.Start)
+		x.measure(p.start, int(base))
+		x.patterns = append(x.patterns, p)
+	}
+	x.groups = max(x.groups, p.group+1)
+	if p.group == unscoped {
+		x.everywhere++
 	}
 	return true
+}
+
+// compilePattern returns nil for an expression that is too large, or none.
+func compilePattern(text string) *syntax.Prog {
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil || len(prog.Inst) > maxPatternSteps {
+		return nil
+	}
+	return prog
+}
+
+// selects reports whether there is room for the expressions, and none of them matches every text.
+func (x *patternIndex) selects(patterns []string) bool {
+	var try patternIndex
+	if !try.add(patterns, pattern{}) || len(x.steps)+len(try.steps) > maxSteps {
+		return false
+	}
+	return len(newAutomaton(&try, []uint32{unscoped}, &stepMarks{seen: make([]uint64, len(try.steps))}).always) == 0
+}
+
+// measure fills in how far the steps from base on are from the start.
+func (x *patternIndex) measure(start uint32, base int) {
+	const unknown = 1<<32 - 1
+	for i := base; i < len(x.steps); i++ {
+		x.steps[i].far = unknown
+	}
+	now, next := []uint32{start}, []uint32{}
+	for far := uint32(0); len(now) > 0; far++ {
+		for len(now) > 0 {
+			s := &x.steps[now[len(now)-1]]
+			now = now[:len(now)-1]
+			if s.far <= far {
+				continue
+			}
+			s.far = far
+			switch s.kind {
+			case stepFork:
+				now = append(now, s.out, s.other)
+			case stepPass, stepBegin:
+				now = append(now, s.out)
+			case stepByte:
+				next = append(next, s.out)
+			case stepMatch, stepFail:
+			}
+		}
+		now, next = next, now
+	}
 }
 
 func newStep(in *syntax.Inst, base, number uint32) patternStep {
@@ -89,7 +154,10 @@ func newStep(in *syntax.Inst, base, number uint32) patternStep {
 	case syntax.InstFail:
 		s.kind = stepFail
 	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
-		s.kind, s.wide = stepByte, matchesWide(in)
+		s.kind = stepByte
+		if matchesWide(in) {
+			s.wide = 1
+		}
 		for r := range rune(utf8.RuneSelf) {
 			if in.MatchRune(r) {
 				s.ascii[r>>6] |= 1 << (r & 63)
@@ -122,78 +190,7 @@ func matchesWide(in *syntax.Inst) bool {
 // goesOn reports whether b leads on from a stepByte.
 func (s *patternStep) goesOn(b byte) bool {
 	if b >= utf8.RuneSelf {
-		return s.wide
+		return s.wide != 0
 	}
 	return s.ascii[b>>6]>>(b&63)&1 != 0
-}
-
-// finish prepares the index for use: bytes that no step tells apart become one class.
-func (x *patternIndex) finish() {
-	if len(x.steps) == 0 {
-		return
-	}
-	of := make([]int, 256)
-	number := map[[2]int]int{}
-	count := 1
-	for i := range x.steps {
-		s := &x.steps[i]
-		if s.kind != stepByte {
-			continue
-		}
-		clear(number)
-		n := 0
-		for b := range 256 {
-			k := [2]int{of[b], 0}
-			if s.goesOn(byte(b)) {
-				k[1] = 1
-			}
-			c, ok := number[k]
-			if !ok {
-				c = n
-				number[k] = c
-				n++
-			}
-			of[b] = c
-		}
-		count = n
-	}
-	x.classes = count
-	x.bytes = make([]byte, count)
-	for b := range 256 {
-		x.class[b] = uint8(of[b])
-		x.bytes[of[b]] = byte(b)
-	}
-	at := slices.Clone(x.begins)
-	x.begins = x.closure(at, true)
-	x.starts = x.closure(at, false)
-}
-
-// closure returns the steps that can be reached from the given ones without a byte, sorted: those that take a byte, and matches.
-func (x *patternIndex) closure(from []uint32, begin bool) []uint32 {
-	var out []uint32
-	seen := map[uint32]bool{}
-	stack := slices.Clone(from)
-	for len(stack) > 0 {
-		at := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if seen[at] {
-			continue
-		}
-		seen[at] = true
-		switch s := &x.steps[at]; s.kind {
-		case stepFork:
-			stack = append(stack, s.out, s.other)
-		case stepPass:
-			stack = append(stack, s.out)
-		case stepBegin:
-			if begin {
-				stack = append(stack, s.out)
-			}
-		case stepByte, stepMatch:
-			out = append(out, at)
-		case stepFail:
-		}
-	}
-	slices.Sort(out)
-	return out
 }

@@ -2,46 +2,95 @@ package matcher
 
 import "math"
 
-// sketch knows how common three-byte runs are in the text of clusters, so that literals are filed under rare parts. It is a
-// guess, and decides nothing but speed.
+// sketch knows how common short runs of bytes are in the text of clusters, so that literals are filed under rare ones. It is a
+// guess, and decides nothing but speed: with a megabyte of the text that is then scanned the scan is about half as fast again as
+// without any.
 type sketch struct {
-	counts [1 << 12]uint16
+	sample []byte
+	pairs  []uint32 // how often each two folded bytes stand together
+	triple []uint32 // the same of three, hashed
+	total  float64
+	counts [9]*windowCounts // by length of the window
+}
+
+// windowCounts has a counter for each hash of a window.
+type windowCounts struct {
+	counts []uint16
 	total  float64
 }
 
+const (
+	maxSample    = 1 << 20 // more makes no difference
+	enoughSample = 64 << 10
+	tripleBits   = 16
+	countBits    = 20
+)
+
 // newSketch learns from the text, and from the built-in lines below when there is little of it.
 func newSketch(text []byte) *sketch {
-	const enough = 64 << 10
-	s := &sketch{}
-	if len(text) < enough {
+	s := &sketch{pairs: make([]uint32, 1<<16), triple: make([]uint32, 1<<tripleBits)}
+	if len(text) < enoughSample {
 		s.learn([]byte(commonLines))
+	} else {
+		s.sample = text[:min(len(text), maxSample)]
 	}
-	s.learn(text[:min(len(text), 1<<20)])
+	s.learn(text[:min(len(text), maxSample)])
 	return s
 }
 
 func (s *sketch) learn(text []byte) {
 	for i := 0; i+3 <= len(text); i++ {
-		c := &s.counts[gram(text[i:])]
-		if *c < math.MaxUint16 {
-			*c++
-		}
+		s.pairs[pair(text[i:])]++
+		s.triple[gram(text[i:])]++
 		s.total++
 	}
 }
 
+func pair(b []byte) int { return int(b[0]|0x20) | int(b[1]|0x20)<<8 }
+
 func gram(b []byte) uint32 {
 	w := uint32(b[0]|0x20) | uint32(b[1]|0x20)<<8 | uint32(b[2]|0x20)<<16
-	return w * 0x9E3779B1 >> 20
+	return w * 0x9E3779B1 >> (32 - tripleBits)
 }
 
-// commonness is larger the more often text like this is seen.
-func (s *sketch) commonness(text []byte) float64 {
-	sum := 0.0
-	for i := 0; i+3 <= len(text); i++ {
-		sum += math.Log2(1 + float64(s.counts[gram(text[i:])]))
+// weight is how large a part of all places in a text lead to a run by its windows, and a little, so that rare runs are told apart by
+// how many literals they serve.
+func (s *sketch) weight(run []byte, t *tier) float32 {
+	const least = 1e-6
+	sum := least
+	for d := range t.stride {
+		sum += s.frequency(run[d:d+t.window], t)
 	}
-	return sum
+	return float32(sum)
+}
+
+// frequency guesses how large a part of all places begins with the window: as often as it was counted, and a little of what is
+// likely from three bytes to the next.
+func (s *sketch) frequency(window []byte, t *tier) float64 {
+	likely := (float64(s.pairs[pair(window)]) + 0.1) / (s.total + 1)
+	for i := 0; i+3 <= len(window); i++ {
+		likely *= (float64(s.triple[gram(window[i:])]) + 0.1) / (float64(s.pairs[pair(window[i:])]) + 10)
+	}
+	if s.sample == nil {
+		return likely
+	}
+	c := s.counts[t.window]
+	if c == nil {
+		c = countWindows(s.sample, t)
+		s.counts[t.window] = c
+	}
+	var b [8]byte
+	copy(b[:], window)
+	return 0.1*likely + float64(c.counts[hashWindow(t.windowAt(b[:], 0))>>(64-countBits)])/c.total
+}
+
+func countWindows(text []byte, t *tier) *windowCounts {
+	c := &windowCounts{counts: make([]uint16, 1<<countBits), total: float64(len(text))}
+	for i := 0; i+8 <= len(text); i++ {
+		n := &c.counts[hashWindow(t.windowAt(text, i))>>(64-countBits)]
+		*n = min(*n, math.MaxUint16-1) + 1
+	}
+	return c
 }
 
 // commonLines has the words and shapes that are in nearly every log of a cluster.

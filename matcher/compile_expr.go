@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -17,8 +17,7 @@ import (
 
 // compiler turns the conditions of signatures into expressions. It keeps what many of them share.
 type compiler struct {
-	cel     *cel.Env // made at the first use
-	regexes map[string]*regexp.Regexp
+	cel *cel.Env // made at the first use
 }
 
 // refusalError is a mistake at a path below a condition.
@@ -132,11 +131,10 @@ func (k *compiler) parts(c *signatures.Condition, path string) (parts, error) {
 				return parts{}, err
 			}
 		}
-		prog, err := compileCEL(k.cel, c.CEL)
-		if err != nil {
+		if _, err := compileCEL(k.cel, c.CEL); err != nil {
 			return parts{}, refuse(path+".cel", "", "%w", err)
 		}
-		p.rest = append(p.rest, expr{op: opCEL, cel: prog})
+		p.rest = append(p.rest, expr{op: opCEL, key: c.CEL})
 	}
 	if len(p.base)+len(p.rest) == 0 {
 		return parts{}, refuse(path, "Write what the record must look like: event, log, change, sample or alert.", "the condition is empty")
@@ -251,11 +249,10 @@ func (k *compiler) log(c *signatures.LogCondition, path string) (parts, error) {
 		p.base = append(p.base, tests...)
 	}
 	if c.JQ != "" {
-		code, err := signatures.CompileJQ(c.JQ)
-		if err != nil {
+		if _, err := signatures.CompileJQ(c.JQ); err != nil {
 			return parts{}, refuse(path+".jq", "", "%w", err)
 		}
-		p.base = append(p.base, expr{op: opJQ, jq: code})
+		p.base = append(p.base, expr{op: opJQ, key: c.JQ})
 	}
 	for i := range c.Fields {
 		f := &c.Fields[i]
@@ -337,11 +334,10 @@ func (k *compiler) compileMatch(m signatures.Match, path string) (*match, error)
 		prefix: words(m.Prefix, m.IgnoreCase), suffix: words(m.Suffix, m.IgnoreCase), fold: m.IgnoreCase,
 	}
 	if m.Regex != "" {
-		re, err := k.regex(`\A(?:`+m.Regex+`)\z`, path+".regex")
-		if err != nil {
-			return nil, err
+		c.regex = `\A(?:` + m.Regex + `)\z`
+		if _, err := syntax.Parse(c.regex, syntax.Perl); err != nil {
+			return nil, refuse(path+".regex", syntaxMend, "%w", err)
 		}
-		c.regex = re
 	}
 	return c, nil
 }
@@ -391,13 +387,9 @@ const maxChecked = 4
 
 // regexTests compiles a regular expression, and the literals that it requires as tests that are cheaper than itself.
 func (k *compiler) regexTests(text, path string) ([]expr, error) {
-	re, err := k.regex(text, path)
-	if err != nil {
-		return nil, err
-	}
 	need, err := literal.Parse(text)
 	if err != nil {
-		return nil, refuse(path, "", "%w", err)
+		return nil, refuse(path, syntaxMend, "%w", err)
 	}
 	var out []expr
 	if n := len(need.Any); n > 0 && n <= maxChecked {
@@ -408,21 +400,11 @@ func (k *compiler) regexTests(text, path string) ([]expr, error) {
 			out = append(out, expr{op: opText, literals: []literal.Literal{l}})
 		}
 	}
-	return append(out, expr{op: opRegex, key: text, regex: re, literals: need.Any}), nil
+	return append(out, expr{op: opRegex, key: text, literals: need.Any}), nil
 }
 
-// regex compiles a regular expression once, however many conditions have it.
-func (k *compiler) regex(text, path string) (*regexp.Regexp, error) {
-	if re := k.regexes[text]; re != nil {
-		return re, nil
-	}
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return nil, refuse(path, "The syntax is RE2's: https://github.com/google/re2/wiki/Syntax.", "%w", err)
-	}
-	k.regexes[text] = re
-	return re, nil
-}
+// syntaxMend is where to read on when an expression is refused.
+const syntaxMend = "The syntax is RE2's: https://github.com/google/re2/wiki/Syntax."
 
 // mistakeAt returns where below a condition an error lies, and how to mend it.
 func mistakeAt(err error, path string) (at, mend string) {
@@ -432,4 +414,4 @@ func mistakeAt(err error, path string) (at, mend string) {
 	return path, ""
 }
 
-func newCompiler() *compiler { return &compiler{regexes: map[string]*regexp.Regexp{}} }
+func newCompiler() *compiler { return &compiler{} }

@@ -1,7 +1,9 @@
 package matcher
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/record"
@@ -10,7 +12,7 @@ import (
 
 // Compiled is one signature as the tracker needs it. It is immutable.
 type Compiled struct {
-	Signature  *signatures.Signature
+	Signature  Label
 	Digest     uint64 // the short digest, which hits carry
 	DigestText string // the whole digest in hex
 	By         []KeyPart
@@ -29,6 +31,13 @@ type Compiled struct {
 	Expire     time.Duration // never 0
 	StageKinds uint8         // the kinds that stages and incident look at, as bits 1<<Kind
 	ClearKinds uint8
+}
+
+// Label is what a warning says of its signature before it is dressed with the body.
+type Label struct {
+	ID, Title string
+	Severity  signatures.Severity
+	Impact    string // only of a signature that is gone, whose body may be gone too
 }
 
 // KeyPart is one part of a correlation key: a name for people, and the attributes of which the first that is present gives its value.
@@ -72,6 +81,7 @@ type Guard struct {
 // Frame is what makes the stages a figure in time.
 type Frame struct {
 	Window   time.Duration
+	Stream   bool // the key is the stream, so that a stream's end says that nothing more comes
 	Negates  []Negate
 	keep     time.Duration // how long a record is kept for frames to come
 	lookBack time.Duration // how far before a frame a negate can count
@@ -89,17 +99,24 @@ func newFrameTimes(s *signatures.Signature) *Frame {
 	if s.Frame == nil {
 		return nil
 	}
-	f := &Frame{Window: time.Duration(s.Frame.Window)}
-	f.keep = f.Window
+	f := &Frame{Window: time.Duration(s.Frame.Window), Stream: slices.Contains(s.By, "stream")}
 	for i := range s.Frame.Negates {
 		n := &s.Frame.Negates[i]
 		f.Negates = append(f.Negates, Negate{
 			Window: time.Duration(n.Window), Slide: time.Duration(n.Slide), Anchor: n.Anchor, Absolute: n.Absolute, Kinds: Kinds(&n.When),
 		})
-		f.keep = max(f.keep, f.Window+time.Duration(n.Window)+time.Duration(n.Slide))
-		f.lookBack = max(f.lookBack, -time.Duration(n.Slide))
 	}
+	f.derive()
 	return f
+}
+
+// derive finds out how long what is held can matter.
+func (f *Frame) derive() {
+	f.keep = f.Window
+	for _, n := range f.Negates {
+		f.keep = max(f.keep, f.Window+n.Window+n.Slide)
+		f.lookBack = max(f.lookBack, -n.Slide)
+	}
 }
 
 // NewCompiled derives the tracker's view. The signature must have passed [signatures.Parse]'s checks; names that it refers
@@ -107,7 +124,7 @@ func newFrameTimes(s *signatures.Signature) *Frame {
 func NewCompiled(s *signatures.Signature) *Compiled {
 	d := s.Digest()
 	c := &Compiled{
-		Signature: s, Digest: s.ShortDigest(), DigestText: hex.EncodeToString(d[:]),
+		Signature: Label{ID: s.ID, Title: s.Title, Severity: s.Severity}, Digest: binary.BigEndian.Uint64(d[:8]), DigestText: hex.EncodeToString(d[:]),
 		By: KeyParts(s.By), InOrder: s.Order != signatures.Any, Need: len(s.Stages),
 		Expire: time.Duration(s.Expire), Quiet: time.Duration(s.Clear.Quiet),
 		Clear: s.Clear.When != nil, ClearFor: time.Duration(s.Clear.For),

@@ -2,18 +2,13 @@ package matcher
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
-	"cel.dev/cel-go/cel"
-	"github.com/itchyny/gojq"
-
 	"github.com/forewarn/forewarn/collector/record"
-	"github.com/forewarn/forewarn/signatures/literal"
 )
 
-// op says what an expression tests. Their order is the order of their cost: of several tests that must all hold, the cheap
-// ones come first.
+// op says what a test looks at. Their order is the order of their cost: of several tests that must all hold, the cheap ones come
+// first. The numbers are part of the stored program: see programFormat.
 type op uint8
 
 const (
@@ -32,73 +27,56 @@ const (
 	opCEL             // a CEL expression
 )
 
-// expr is a compiled condition: a tree of tests. It is immutable.
-type expr struct {
-	op       op
-	kind     record.Kind
-	absentOK bool // opAttr: an absent attribute matches
-	key      string
-	match    *match
-	literals []literal.Literal // opText: any of them; opRegex: every match has one of them
-	above    *float64
-	below    *float64
-	regex    *regexp.Regexp
-	cel      cel.Program
-	jq       *gojq.Code
-	kids     []expr
-}
-
-// holds reports whether r meets e. It allocates only in CEL expressions and jq programs.
-func (e *expr) holds(r *record.Record, s *Scratch) bool {
-	switch e.op {
+// holds reports whether r meets the test at a node. It allocates only in CEL expressions, in jq programs, and where an expression is run for
+// the first time.
+func (t *tests) holds(at uint32, r *record.Record, s *Scratch) bool {
+	n := &t.nodes[at]
+	switch n.op {
 	case opKind:
-		return r.Kind == e.kind
+		return r.Kind == n.kind
 	case opAttr:
-		v, ok := r.Attrs.Get(e.key)
-		return !ok && e.absentOK || e.match.matches(v, ok)
+		v, ok := r.Attrs.Get(t.word(n.a))
+		return !ok && n.absentOK != 0 || t.matches(n.b, v, ok, s)
 	case opPath:
 		v, ok := r.Attrs.Get(record.ChangePath)
-		return ok && matchPath(e.key, v)
+		return ok && matchPath(t.word(n.a), v)
 	case opValue:
-		return within(r.Value, e.above, e.below)
+		return t.limits[n.a].hold(r.Value)
 	case opText:
-		return containsAny(r.Text, e.literals)
+		return t.containsAny(r.Text, n.a, n.b)
 	case opAny:
-		for i := range e.kids {
-			if e.kids[i].holds(r, s) {
+		for kid := at + 1; kid < n.end; kid = t.nodes[kid].end {
+			if t.holds(kid, r, s) {
 				return true
 			}
 		}
 		return false
 	case opAll:
-		for i := range e.kids {
-			if !e.kids[i].holds(r, s) {
+		for kid := at + 1; kid < n.end; kid = t.nodes[kid].end {
+			if !t.holds(kid, r, s) {
 				return false
 			}
 		}
 		return true
 	case opNot:
-		return !e.kids[0].holds(r, s)
+		return !t.holds(at+1, r, s)
 	case opField:
-		var v []byte
-		var found bool
-		v, s.unescaped, found = findField(r.Text, e.key, s.unescaped)
-		return e.fieldHolds(v, found)
+		return t.fieldHolds(&t.fields[n.a], r.Text, s)
 	case opRegex:
 		s.Stats.Regexes++
-		return e.regex.Match(r.Text)
+		return s.regexMatch(&t.regexes, n.a, r.Text)
 	case opLine:
-		return e.lineHolds(r, s)
+		return t.lineHolds(at, r, s)
 	case opJQ:
 		s.Stats.JQ++
-		ok, err := evalJQ(e.jq, r.Text)
+		ok, err := t.jqs.eval(n.a, r.Text)
 		if err != nil {
 			s.Stats.CELErrors++
 		}
 		return ok
 	case opCEL:
 		s.Stats.CEL++
-		ok, err := evalCEL(e.cel, r)
+		ok, err := t.cels.eval(n.a, r)
 		if err != nil {
 			s.Stats.CELErrors++
 		}
@@ -107,19 +85,22 @@ func (e *expr) holds(r *record.Record, s *Scratch) bool {
 	return false
 }
 
-func (e *expr) fieldHolds(v []byte, found bool) bool {
-	if e.above != nil || e.below != nil {
+func (t *tests) fieldHolds(f *fieldTest, line []byte, s *Scratch) bool {
+	var v []byte
+	var found bool
+	v, s.unescaped, found = findField(line, t.word(f.name), s.unescaped)
+	if f.limit != none {
 		if !found {
 			return false
 		}
 		n, ok := fieldNumber(v)
-		if !ok || !within(n, e.above, e.below) {
+		if !ok || !t.limits[f.limit].hold(n) {
 			return false
 		}
-	} else if e.match == nil {
+	} else if f.match == none {
 		return found
 	}
-	return e.match == nil || e.match.matches(viewString(v), found)
+	return f.match == none || t.matches(f.match, viewString(v), found, s)
 }
 
 // within reports whether v lies strictly inside the limits; a nil limit is none. NaN lies inside no limit.
@@ -127,28 +108,24 @@ func within(v float64, above, below *float64) bool {
 	return (above == nil || v > *above) && (below == nil || v < *below)
 }
 
-// match is a compiled signatures.Match. Where it compares without case, its words are in lower case.
-type match struct {
-	equals, not, contains, prefix, suffix []string
-	regex                                 *regexp.Regexp
-	fold                                  bool
-}
-
 // matches reports whether v passes every test that is set. What is absent is equal to the empty text, is none of the words of
 // not, and passes no other test.
-func (m *match) matches(v string, found bool) bool {
-	if len(m.equals) > 0 && !m.anyOf(m.equals, v, wordWhole) || m.anyOf(m.not, v, wordWhole) {
+func (t *tests) matches(number uint32, v string, found bool, s *Scratch) bool {
+	m := &t.matchers[number]
+	equals, not, contains, prefix, suffix := m.words(t.lists)
+	fold := m.fold != 0
+	if len(equals) > 0 && !t.anyOf(equals, v, fold, wordWhole) || t.anyOf(not, v, fold, wordWhole) {
 		return false
 	}
-	if !found && (len(m.contains) > 0 || len(m.prefix) > 0 || len(m.suffix) > 0 || m.regex != nil) {
+	if !found && (len(contains) > 0 || len(prefix) > 0 || len(suffix) > 0 || m.regex != none) {
 		return false
 	}
-	if len(m.contains) > 0 && !m.anyOf(m.contains, v, wordInside) ||
-		len(m.prefix) > 0 && !m.anyOf(m.prefix, v, wordFirst) ||
-		len(m.suffix) > 0 && !m.anyOf(m.suffix, v, wordLast) {
+	if len(contains) > 0 && !t.anyOf(contains, v, fold, wordInside) ||
+		len(prefix) > 0 && !t.anyOf(prefix, v, fold, wordFirst) ||
+		len(suffix) > 0 && !t.anyOf(suffix, v, fold, wordLast) {
 		return false
 	}
-	return m.regex == nil || m.regex.MatchString(v)
+	return m.regex == none || s.regexMatch(&t.regexes, m.regex, viewBytes(v))
 }
 
 // place says where in a value a word must stand.
@@ -161,21 +138,22 @@ const (
 	wordInside
 )
 
-func (m *match) anyOf(words []string, v string, at place) bool {
-	for _, w := range words {
+func (t *tests) anyOf(words []uint32, v string, fold bool, at place) bool {
+	for _, n := range words {
+		w := t.word(n)
 		if len(w) > len(v) {
 			continue
 		}
 		var ok bool
 		switch at {
 		case wordWhole:
-			ok = len(v) == len(w) && m.equal(v, w)
+			ok = len(v) == len(w) && equalWord(v, w, fold)
 		case wordFirst:
-			ok = m.equal(v[:len(w)], w)
+			ok = equalWord(v[:len(w)], w, fold)
 		case wordLast:
-			ok = m.equal(v[len(v)-len(w):], w)
+			ok = equalWord(v[len(v)-len(w):], w, fold)
 		case wordInside:
-			ok = m.fold && containsFold(viewBytes(v), w) || !m.fold && strings.Contains(v, w)
+			ok = fold && containsFold(viewBytes(v), w) || !fold && strings.Contains(v, w)
 		}
 		if ok {
 			return true
@@ -184,7 +162,7 @@ func (m *match) anyOf(words []string, v string, at place) bool {
 	return false
 }
 
-func (m *match) equal(v, w string) bool { return v == w || m.fold && equalFold(viewBytes(v), w) }
+func equalWord(v, w string, fold bool) bool { return v == w || fold && equalFold(viewBytes(v), w) }
 
 // lowerASCII returns v with its ASCII capitals in lower case. It allocates only when there are any.
 func lowerASCII(v string) string {
@@ -200,47 +178,16 @@ func lowerASCII(v string) string {
 	return v
 }
 
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
-
-func lower(c byte) byte {
-	if isUpper(c) {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
-// containsAny reports whether text contains one of the literals.
-func containsAny(text []byte, literals []literal.Literal) bool {
-	for i := range literals {
-		l := &literals[i]
-		if l.Fold && containsFold(text, l.Text) || !l.Fold && bytes.Contains(text, viewBytes(l.Text)) {
+// containsAny reports whether text contains one of the literals in [first, end).
+func (t *tests) containsAny(text []byte, first, end uint32) bool {
+	for i := first; i < end; i++ {
+		l := &t.literals[i]
+		w := t.bytes[l.start : l.start+l.size&^foldBit]
+		if l.size&foldBit == 0 && bytes.Contains(text, w) || l.size&foldBit != 0 && containsFold(text, viewString(w)) {
 			return true
 		}
 	}
 	return false
-}
-
-// containsFold reports whether text contains the word, which is in lower case, when ASCII letters compare without case.
-func containsFold(text []byte, word string) bool {
-	if word == "" {
-		return true
-	}
-	for i := 0; i+len(word) <= len(text); i++ {
-		if lower(text[i]) == word[0] && equalFold(text[i:i+len(word)], word) {
-			return true
-		}
-	}
-	return false
-}
-
-// equalFold compares text with a word of the same length that is in lower case.
-func equalFold(text []byte, word string) bool {
-	for i, c := range text {
-		if lower(c) != word[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // matchPath reports whether a change's path is the pattern's, where [*] in the pattern stands for any one element.

@@ -2,11 +2,13 @@ package matcher
 
 import (
 	"fmt"
+	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // celCost bounds the work of one CEL evaluation, in the library's own units (about one for each basic step). An expression
@@ -27,6 +29,65 @@ func compileCEL(env *cel.Env, text string) (cel.Program, error) {
 		return nil, fmt.Errorf("compile CEL expression: %w", err)
 	}
 	return p, nil
+}
+
+// celTable holds CEL expressions by number; like regular expressions they are compiled when they are first needed.
+type celTable struct {
+	texts []string
+	made  lazy[celProgram]
+}
+
+// celProgram is a compiled expression, or why it could not be compiled.
+type celProgram struct {
+	program cel.Program
+	err     error
+}
+
+// maxCELs is how many compiled expressions are kept.
+const maxCELs = 1024
+
+// add adds an expression, which must be known to be sound, and returns its number.
+func (t *celTable) add(text string) uint32 {
+	t.texts = append(t.texts, text)
+	t.made.grow(len(t.texts))
+	return uint32(len(t.texts) - 1)
+}
+
+// eval evaluates expression n for a record. An error means that it is not met.
+func (t *celTable) eval(n uint32, r *record.Record) (bool, error) {
+	p := t.made.get(n)
+	if p == nil {
+		p = &celProgram{}
+		var env *cel.Env
+		if env, p.err = signatures.CELEnv(); p.err == nil {
+			p.program, p.err = compileCEL(env, t.texts[n])
+		}
+		t.made.put(n, p, maxCELs)
+	}
+	if p.err != nil {
+		return false, p.err
+	}
+	return evalCEL(p.program, r)
+}
+
+func (t *celTable) fork() celTable {
+	c := celTable{texts: slices.Clone(t.texts)}
+	c.made.grow(len(c.texts))
+	return c
+}
+
+func (t *celTable) appendTo(w *flatWriter) {
+	w.putNumber(uint64(len(t.texts)))
+	for _, x := range t.texts {
+		w.putText(x)
+	}
+}
+
+func (t *celTable) read(r *flatReader) {
+	for n := r.number(); n > 0 && r.err == nil; n-- {
+		t.texts = append(t.texts, r.text())
+	}
+	t.made.grow(len(t.texts))
 }
 
 // celRecord lets an expression look at a record; what it does not ask for is not converted.

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // Bounds of one jq evaluation: the length of the line, and the steps of the program. What [signatures.CompileJQ] lets through
@@ -16,6 +19,55 @@ const (
 	jqText  = 64 << 10
 	jqSteps = 10_000
 )
+
+// maxJQs is how many compiled programs are kept.
+const maxJQs = 1024
+
+// jqTable holds jq programs by number; like CEL expressions they are compiled when they are first needed.
+type jqTable struct {
+	texts []string
+	made  lazy[jqProgram]
+}
+
+// jqProgram is a compiled program, or why it could not be compiled.
+type jqProgram struct {
+	code *gojq.Code
+	err  error
+}
+
+// add adds a program, which must be known to be sound, and returns its number.
+func (t *jqTable) add(text string) uint32 {
+	t.texts = append(t.texts, text)
+	t.made.grow(len(t.texts))
+	return uint32(len(t.texts) - 1)
+}
+
+// eval runs program n on a text. An error means that it is not met.
+func (t *jqTable) eval(n uint32, text []byte) (bool, error) {
+	p := t.made.get(n)
+	if p == nil {
+		p = &jqProgram{}
+		p.code, p.err = signatures.CompileJQ(t.texts[n])
+		t.made.put(n, p, maxJQs)
+	}
+	if p.err != nil {
+		return false, p.err
+	}
+	return evalJQ(p.code, text)
+}
+
+func (t *jqTable) fork() jqTable {
+	c := jqTable{texts: slices.Clone(t.texts)}
+	c.made.grow(len(c.texts))
+	return c
+}
+
+func (t *jqTable) appendTo(w *flatWriter) { putTexts(w, t.texts) }
+
+func (t *jqTable) read(r *flatReader) {
+	t.texts = getTexts(r)
+	t.made.grow(len(t.texts))
+}
 
 // evalJQ reports whether the last word of the program is neither null nor false for some output, and no output was an error. A text
 // that is not one JSON value never is. err is set when a bound was reached; the condition is then not met.

@@ -28,8 +28,8 @@ func appendLine(dst []byte, r *record.Record, layout int) []byte {
 	return append(append(dst, gap...), r.Text...)
 }
 
-// lineHolds reports whether one layout of the event meets all tests.
-func (e *expr) lineHolds(r *record.Record, s *Scratch) bool {
+// lineHolds reports whether one layout of the event meets all tests below a node.
+func (t *tests) lineHolds(at uint32, r *record.Record, s *Scratch) bool {
 	if r.Kind != record.Event {
 		return false
 	}
@@ -38,8 +38,8 @@ func (e *expr) lineHolds(r *record.Record, s *Scratch) bool {
 		s.line = appendLine(s.line[:0], r, layout)
 		line.Text = s.line
 		met := true
-		for i := range e.kids {
-			met = met && e.kids[i].holds(&line, s)
+		for kid := at + 1; met && kid < t.nodes[at].end; kid = t.nodes[kid].end {
+			met = t.holds(kid, &line, s)
 		}
 		if met {
 			return true

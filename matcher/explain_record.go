@@ -1,7 +1,9 @@
 package matcher
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures"
@@ -18,33 +20,69 @@ type RoleVerdict struct {
 }
 
 // ExplainRecord says for each role of a signature why a record does or does not meet it. It is slow, and for people. It
-// returns nil when the program has no signature of this id.
-func (p *Program) ExplainRecord(r *record.Record, id string) []RoleVerdict {
-	i := p.byID(id)
-	if i < 0 {
-		return nil
+// returns nil when the program has no signature of this id, and an error when the signature's body cannot be read.
+func (p *Program) ExplainRecord(r *record.Record, id string) ([]RoleVerdict, error) {
+	n, ok := p.byID(id)
+	if !ok {
+		return nil, nil
 	}
-	s := p.signatures[i].Signature
+	s, err := p.Body(p.entries[n].short())
+	if err != nil {
+		return nil, err
+	}
 	var scratch Scratch
 	var out []RoleVerdict
-	for n := range p.conditions {
-		c := &p.conditions[n]
-		if c.signature != i {
-			continue
-		}
-		v := RoleVerdict{Role: c.role, Name: roleName(s, c.role), Path: c.path, On: c.met.holds(r, &scratch)}
+	for _, c := range p.conditionsOf(n) {
+		role := int(c.role)
+		v := RoleVerdict{Role: role, Name: roleName(s, role), Path: rolePath(s, role), On: p.holds(c.met, r, &scratch)}
 		if !v.On {
-			v.Off = c.ended != nil && c.ended.holds(r, &scratch)
-			if when := roleCondition(s, c.role); when != nil {
+			v.Off = c.ended != none && p.holds(c.ended, r, &scratch)
+			if when := roleCondition(s, role); when != nil {
 				v.Miss = FirstMiss(when, r)
 			}
 			if v.Miss == nil { // a limit's series, or what only the compiled form knows
-				v.Miss = &Miss{Path: c.path, Wanted: "a record of this series or object", Seen: shown(r.Attrs.Value(record.MetricName), true)}
+				v.Miss = &Miss{Path: v.Path, Wanted: "a record of this series or object", Seen: shown(r.Attrs.Value(record.MetricName), true)}
 			}
 		}
 		out = append(out, v)
 	}
-	return out
+	return out, nil
+}
+
+// conditionsOf returns the conditions of an entry.
+func (p *Program) conditionsOf(n uint32) []condition {
+	first, _ := slices.BinarySearchFunc(p.conditions, n, func(c condition, n uint32) int { return cmp.Compare(c.signature, n) })
+	end := first
+	for end < len(p.conditions) && p.conditions[end].signature == n {
+		end++
+	}
+	return p.conditions[first:end]
+}
+
+// rolePath is where the condition of a role is written.
+func rolePath(s *signatures.Signature, role int) string {
+	switch {
+	case role < len(s.Stages):
+		return fmt.Sprintf("stages[%d].when", role)
+	case role == RoleIncident:
+		return "incident.when"
+	case role == RoleClear:
+		return "clear.when"
+	case s.Frame != nil:
+		return fmt.Sprintf("frame.negates[%d].when", role-RoleUnless)
+	case role < RoleLimit:
+		return fmt.Sprintf("unless[%d].when", role-RoleUnless)
+	}
+	limit := RoleLimit // they are numbered in the order of their conditions
+	for i := range s.Stages {
+		if x := s.Stages[i].When.Sample; x != nil && x.Of != nil {
+			if limit == role {
+				return fmt.Sprintf("stages[%d].when.sample.of", i)
+			}
+			limit++
+		}
+	}
+	return "incident.when.sample.of"
 }
 
 func roleCondition(s *signatures.Signature, role int) *signatures.Condition {

@@ -1,35 +1,81 @@
 package matcher
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // Program is the compiled form of a set of signatures. It is immutable: any number of goroutines may scan with it at the same
 // time, each with a [Scratch] of its own.
+//
+// It holds what scanning and tracking need, in flat tables; see [tests]. What is only told to people is in the signatures' bodies, which a
+// program that was loaded, or given away by [Program.WithBodies], does not keep.
 type Program struct {
-	signatures []*Compiled
-	byDigest   map[uint64]int
-	disarmed   []string
-	digest     string
-
+	tests
 	conditions []condition // those of one signature lie together
-	fields     fieldIndex
-	text       textIndex
-	patterns   patternIndex
+	entries    []row       // the signatures
+	recipes    []byte      // what the tracker needs of each: see recipe
+	keys       []keyShape  // few, because most signatures correlate by the same things
+	byDigest   digestTable
+	gone       []uint64 // a bit for each entry that was taken out; nil while none was
+	live       int      // the entries that were not
+	sum        digestSum
+	disarmed   []string
+
+	fields   fieldIndex
+	text     textIndex
+	patterns *patternIndex
+	added    additions // what was added since the indexes were built
+
+	options CompileOptions // without the sample
+	bodies  Bodies
+	own     []*signatures.Signature // by entry, while the program keeps them itself
+
+	// grown is set once the tables were extended in place; who comes second copies them. Programs of the same tables share it.
+	grown *atomic.Bool
+}
+
+// Bodies gives whole signatures by their digests in hex, and says whether there is one. A store is one.
+type Bodies interface {
+	Signature(digest string) (*signatures.Signature, bool, error)
 }
 
 // condition is the condition of one role of one signature.
 type condition struct {
-	signature int
-	role      int
-	path      string // where it is written: stages[0].when
-	met       expr   // it is on
-	ended     *expr  // it is off; nil when it can't be
+	signature uint32
+	met       uint32 // the node that says that it is on
+	ended     uint32 // the node that says that it is off; none when it can't be
+	role      uint8
+	_         [3]uint8
+}
+
+// row is one signature.
+type row struct {
+	digest [32]byte
+	id     uint64 // the hash of its id
+	recipe uint32 // where it begins
+	key    uint32
+}
+
+// short is the short digest, which hits carry.
+func (e *row) short() uint64 { return binary.BigEndian.Uint64(e.digest[:8]) }
+
+// keyShape is what a signature correlates by.
+type keyShape struct {
+	words  []string // as the author wrote them
+	parts  []KeyPart
+	stream bool // it falls back to the stream in any case
+}
+
+func newKeyShape(words []string) keyShape {
+	parts := KeyParts(words)
+	return keyShape{words: words, parts: parts, stream: len(parts) == 0 || slices.Contains(words, "stream")}
 }
 
 // CompileOptions say what is known of the place where a program will run. The zero value knows nothing, which disarms nothing.
@@ -45,45 +91,91 @@ type CompileOptions struct {
 	Sample []byte
 }
 
-// Lookup returns the signature with this short digest, or nil. Hits carry it.
+// Lookup returns the signature with this short digest, or nil. Hits carry it. It is made anew each time: keep it.
 func (p *Program) Lookup(digest uint64) *Compiled {
-	if i, ok := p.byDigest[digest]; ok {
-		return p.signatures[i]
+	if n, ok := p.find(digest); ok {
+		return p.compiled(n)
 	}
 	return nil
 }
 
+// find returns the number of the entry with a short digest.
+func (p *Program) find(digest uint64) (uint32, bool) {
+	if n, ok := p.byDigest.find(p.entries, digest, p.removed); ok {
+		return n, true
+	}
+	return p.added.byDigest.find(p.entries, digest, p.removed)
+}
+
+// removed reports whether an entry was taken out.
+func (p *Program) removed(n uint32) bool {
+	return n/64 < uint32(len(p.gone)) && p.gone[n/64]>>(n%64)&1 != 0
+}
+
 // Signatures returns the signatures of the program, in the order in which they were compiled. The caller owns the slice.
-func (p *Program) Signatures() []*Compiled { return slices.Clone(p.signatures) }
+func (p *Program) Signatures() []*Compiled {
+	list := make([]*Compiled, 0, p.live)
+	for n := range uint32(len(p.entries)) {
+		if !p.removed(n) {
+			list = append(list, p.compiled(n))
+		}
+	}
+	return list
+}
 
 // Disarmed returns the ids of those signatures that do not apply to what is known, and are not in the program.
 func (p *Program) Disarmed() []string { return slices.Clone(p.disarmed) }
 
 // Len returns the number of signatures in the program.
-func (p *Program) Len() int { return len(p.signatures) }
+func (p *Program) Len() int { return p.live }
 
-// Digest is the same for programs of the same signatures, whatever their order: a SHA-256 in hex.
-func (p *Program) Digest() string { return p.digest }
+// Digest is the same for programs of the same signatures, whatever their order and however they were put together: 32 bytes in hex.
+func (p *Program) Digest() string { return p.sum.text(p.live) }
 
-// byID returns the number of the signature with this id, or -1.
-func (p *Program) byID(id string) int {
-	return slices.IndexFunc(p.signatures, func(c *Compiled) bool { return c.Signature.ID == id })
+// Has reports whether there is a signature with this id.
+func (p *Program) Has(id string) bool {
+	_, ok := p.byID(id)
+	return ok
 }
 
-func digestOf(list []*Compiled) string {
-	sums := make([]string, len(list))
-	for i, c := range list {
-		sums[i] = c.DigestText
+// byID returns the number of the signature with this id.
+func (p *Program) byID(id string) (uint32, bool) {
+	h := hashID(id)
+	for i := range p.entries {
+		n := uint32(i)
+		if p.entries[i].id == h && !p.removed(n) {
+			if c := p.compiled(n); c != nil && c.Signature.ID == id {
+				return n, true
+			}
+		}
 	}
-	slices.Sort(sums)
-	h := sha256.New()
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(sums)))
-	h.Write(n[:])
-	for _, s := range sums {
-		h.Write([]byte(s))
+	return 0, false
+}
+
+// WithBodies returns the program with another source of bodies, and does not keep its own any more.
+func (p *Program) WithBodies(b Bodies) *Program {
+	c := *p
+	c.bodies, c.own = b, nil
+	return &c
+}
+
+// Body returns the whole signature with this short digest, from where the program has its bodies.
+func (p *Program) Body(digest uint64) (*signatures.Signature, error) {
+	n, ok := p.find(digest)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("signature %016x is not in the program", digest)
+	case p.own != nil:
+		return p.own[n], nil
+	case p.bodies == nil:
+		return nil, fmt.Errorf("the program was loaded without the body of signature %016x", digest)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	text := hex.EncodeToString(p.entries[n].digest[:])
+	s, ok, err := p.bodies.Signature(text)
+	if err == nil && !ok {
+		err = fmt.Errorf("the body of signature %s is missing", text)
+	}
+	return s, err
 }
 
 // ScanStats count what scans did, since the scratch was made. They are the caller's to read between scans.
@@ -108,18 +200,19 @@ type Scratch struct {
 	hits       []Hit
 	keys       []byte
 	candidates []uint64 // record<<32 | condition
-	positions  []uint32
-	seen       []uint64 // for each literal the last record that it was found in, counted from base
-	base       uint64
-	setConds   []uint32 // the conditions of all attribute sets, one set after the other
+	text       textScan
+	seen       [len(additions{}.text)][]uint64 // what text has of the compiled literals, of those that were added
+	setConds   []uint32                        // the conditions of all attribute sets, one set after the other
 	setEnds    []uint32
-	setGates   []uint8
-	gates      uint8 // which parts of the text's index some record of the batch needs
+	gates      uint8 // which tiers of the text's index some record of the batch needs
 	patterns   patternScan
-	lowered    []byte
-	unescaped  []byte
-	line       []byte
-	record     record.Record
+	regexes    scratchRegexes
+
+	needPatterns bool // some record of the batch does
+	lowered      []byte
+	unescaped    []byte
+	line         []byte
+	record       record.Record
 }
 
 // NewScratch returns a scratch with memory for scans with p.
@@ -135,10 +228,18 @@ func (s *Scratch) prepare(p *Program) {
 		return
 	}
 	s.program = p
-	s.base = 1
-	s.seen = slices.Grow(s.seen[:0], len(p.text.words))[:len(p.text.words)]
-	clear(s.seen)
-	if len(p.patterns.conds) > 0 {
-		s.patterns.prepare(&p.patterns)
+	s.text.base = 1
+	s.text.seen = fresh(s.text.seen, len(p.text.words))
+	for i := range p.added.text {
+		s.seen[i] = fresh(s.seen[i], len(p.added.text[i].words))
 	}
+	s.patterns.prepare(p.patterns)
+	clear(s.patterns.seen)
+}
+
+// fresh returns a slice of n zeros, in the memory of s if there is enough.
+func fresh(s []uint64, n int) []uint64 {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
 }

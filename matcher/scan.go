@@ -1,13 +1,14 @@
 package matcher
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/forewarn/forewarn/collector/record"
 )
 
-// Scan returns the hits of all records of the batch, in the order of the records and, of one record, in the order of the
-// signatures. They are valid until b or s is used again. It allocates nothing, except where s has to grow and in CEL
+// Scan returns the hits of all records of the batch, in the order of the records and, of one record, in the order of the short
+// digests: so they depend on the set of signatures only, and not on how the program was put together. They are valid until b or s is used again. It allocates nothing, except where s has to grow and in CEL
 // expressions.
 //
 // It finds candidates, which are pairs of a record and a condition, by what anchors conditions, and then looks at each in
@@ -23,10 +24,11 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 	}
 	p.fieldCandidates(b, s)
 	p.text.find(b.Text(), b.TextEnds(), s)
-	if s.gates&(1<<gatePatterns) != 0 {
-		s.runPatterns(&p.patterns, b)
+	p.findAdded(b, s)
+	if s.needPatterns {
+		s.runPatterns(b)
 	}
-	s.base += uint64(b.Len())
+	s.text.base += uint64(b.Len())
 	slices.Sort(s.candidates)
 	p.confirm(b, s)
 	s.Stats.Hits += uint64(len(s.hits))
@@ -35,12 +37,16 @@ func (p *Program) Scan(b *record.Batch, s *Scratch) []Hit {
 
 // fieldCandidates adds the candidates that are anchored by attributes, and finds out which parts of the text's index are needed.
 func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
-	s.setConds, s.setEnds, s.setGates, s.gates = s.setConds[:0], s.setEnds[:0], s.setGates[:0], 0
+	s.setConds, s.setEnds, s.gates, s.needPatterns = s.setConds[:0], s.setEnds[:0], 0, false
+	s.patterns.begin()
 	for j := range b.Sets() {
 		var gates uint8
 		s.setConds, gates = p.fields.appendConds(s.setConds, b.Set(j), s)
-		s.setEnds, s.setGates = append(s.setEnds, uint32(len(s.setConds))), append(s.setGates, gates)
+		s.setEnds = append(s.setEnds, uint32(len(s.setConds)))
 		s.gates |= gates
+		a := s.patterns.automatonOf(s.patterns.groups)
+		s.needPatterns = s.needPatterns || a != nil
+		s.patterns.ofSet = append(s.patterns.ofSet, a)
 	}
 	if len(s.setConds) == 0 {
 		return
@@ -59,12 +65,13 @@ func (p *Program) fieldCandidates(b *record.Batch, s *Scratch) {
 
 // confirm looks at the sorted candidates in full.
 func (p *Program) confirm(b *record.Batch, s *Scratch) {
-	rec, sig := -1, -1
+	rec, sig := -1, uint32(none)
 	var on, off uint64
 	var last uint64
+	first := 0 // the first hit of the record
 	flush := func() {
 		if on|off != 0 {
-			p.hit(b.Header().Source, p.signatures[sig], on, off&^on, s)
+			p.hit(b.Header().Source, sig, on, off&^on, s)
 		}
 		on, off = 0, 0
 	}
@@ -77,26 +84,40 @@ func (p *Program) confirm(b *record.Batch, s *Scratch) {
 		if i := int(x >> 32); i != rec || c.signature != sig {
 			flush()
 			if i != rec {
+				first = sortHits(s.hits, first)
 				b.Get(i, &s.record)
 			}
 			rec, sig = i, c.signature
 		}
+		if p.gone != nil && p.removed(sig) {
+			continue
+		}
 		s.Stats.Candidates++
 		switch {
-		case c.met.holds(&s.record, s):
+		case p.holds(c.met, &s.record, s):
 			on |= 1 << c.role
-		case c.ended != nil && c.ended.holds(&s.record, s):
+		case c.ended != none && p.holds(c.ended, &s.record, s):
 			off |= 1 << c.role
 		}
 	}
 	flush()
+	sortHits(s.hits, first)
 }
 
-func (p *Program) hit(source string, c *Compiled, on, off uint64, s *Scratch) {
+// sortHits sorts the hits of one record, which begin at first, and returns where those of the next will begin.
+func sortHits(hits []Hit, first int) int {
+	if len(hits)-first > 1 {
+		slices.SortFunc(hits[first:], func(a, b Hit) int { return cmp.Compare(a.Signature, b.Signature) })
+	}
+	return len(hits)
+}
+
+func (p *Program) hit(source string, sig uint32, on, off uint64, s *Scratch) {
+	e := &p.entries[sig]
 	start := len(s.keys)
-	s.keys = appendKey(s.keys, c, &s.record, source)
+	s.keys = appendKey(s.keys, &p.keys[e.key], &s.record, source)
 	s.hits = append(s.hits, Hit{
-		Signature: c.Digest, Key: s.keys[start:len(s.keys):len(s.keys)], Source: source,
+		Signature: e.short(), Key: s.keys[start:len(s.keys):len(s.keys)], Source: source,
 		On: on, Off: off, Record: s.record,
 	})
 }
@@ -105,16 +126,16 @@ func (p *Program) hit(source string, c *Compiled, on, off uint64, s *Scratch) {
 const keyEnd = 0x1f
 
 // appendKey appends the correlation key of a record, as [Hit.Key] describes it.
-func appendKey(dst []byte, c *Compiled, r *record.Record, source string) []byte {
+func appendKey(dst []byte, k *keyShape, r *record.Record, source string) []byte {
 	if v := r.Attrs.Value(record.Cluster); v != "" {
 		dst = appendPart(dst, "cluster", v)
 	}
 	whole := len(dst)
-	if len(c.By) == 0 || slices.Contains(c.Signature.By, "stream") {
+	if k.stream {
 		return appendStream(dst, r, source)
 	}
-	for i := range c.By {
-		part := &c.By[i]
+	for i := range k.parts {
+		part := &k.parts[i]
 		if part.Attrs[0] == record.Cluster {
 			continue
 		}

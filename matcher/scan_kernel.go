@@ -14,7 +14,7 @@ func (t *tier) appendPositions(dst []uint32, text []byte, from, to int) []uint32
 	if to > len(text)-7 || from < 0 || len(t.bitmap) != 1<<(64-t.shift)/64 {
 		return dst // it can't be: find keeps the first two, build the third
 	}
-	in := lane{text: unsafe.Pointer(unsafe.SliceData(text)), bitmap: unsafe.Pointer(unsafe.SliceData(t.bitmap)), mask: t.mask, shift: t.shift & 63}
+	in := lane{text: unsafe.Pointer(unsafe.SliceData(text)), bitmap: unsafe.Pointer(unsafe.SliceData(t.bitmap)), mask: t.mask(), shift: t.shift & 63}
 	switch {
 	case t.stride == 4 && t.window == 8:
 		return in.scan8(dst, from, to)

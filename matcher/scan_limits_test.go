@@ -61,9 +61,9 @@ func TestScanOfHostileTexts(t *testing.T) {
 			records := []record.Record{{Kind: record.Log, Text: text}, {Kind: record.Log, Text: []byte("oops")}}
 			var want []string
 			for i := range records {
-				for _, s := range p.Signatures() {
-					if matcher.Evaluate(&s.Signature.Stages[0].When, &records[i]) {
-						want = append(want, fmt.Sprint(i, s.Signature.ID))
+				for _, s := range bodies(t, p) {
+					if matcher.Evaluate(&s.Stages[0].When, &records[i]) {
+						want = append(want, fmt.Sprint(i, s.ID))
 					}
 				}
 				records[i].Seq = uint64(i)

@@ -1,256 +1,309 @@
 package matcher
 
 import (
-	"encoding/binary"
 	"slices"
-	"unicode/utf8"
+	"unsafe"
 
 	"github.com/forewarn/forewarn/collector/record"
 )
 
-// patternScan is the part of a scratch that runs a patternIndex: a deterministic automaton whose states are made when they are
-// first met. A state is the set of steps at which the expressions are. Its memory is bounded: when there are too many states
-// all are forgotten, and a text that makes that happen again and again is not run at all.
+// patternScan is the part of a scratch that runs a patternIndex.
 type patternScan struct {
-	index *patternIndex
-	next  []uint32 // for each state and class of bytes the state that follows, as an offset<<1; the lowest bit: something matches
-	sets  [][]uint32
-	out   [][]uint32 // for each state the expressions that match when it is entered
-	known map[string]uint32
-	seen  []uint64
-	key   []byte
-	made  int // how many states were made in this batch
+	index     *patternIndex
+	marks     stepMarks
+	seen      []uint64 // for each pattern the last record that it was found in, counted from the scratch's base
+	known     []*automaton
+	groups    []uint32 // those that the attributes of one set ask for
+	ofSet     []*automaton
+	stretches []stretch
+	lanes     [4]patternLane
 }
 
 const (
-	noState   = 1<<32 - 1
-	maxStates = 4000
-	maxMade   = 2000 // a batch: making a state takes as long as stepping through some thousand bytes
+	maxAutomata       = 32       // beyond that one automaton of all groups serves
+	maxAutomataMemory = 64 << 20 // beyond that all are made anew
 )
+
+// stretch is a part of a batch's text that one automaton runs over: the texts of neighbouring records.
+type stretch struct {
+	automaton *automaton
+	from, to  int
+}
+
+// patternLane is a stretch that is under way. Four go on at the same time, because each step has to wait for the one before.
+type patternLane struct {
+	from, to int
+	state    uint32 // an offset in next
+}
+
+func (l *patternLane) left() int { return l.to - l.from }
 
 // prepare makes s fit for x.
 func (s *patternScan) prepare(x *patternIndex) {
 	if s.index == x {
 		return
 	}
-	*s = patternScan{index: x, seen: make([]uint64, len(x.conds))}
-	s.forget()
+	*s = patternScan{index: x, marks: stepMarks{seen: make([]uint64, len(x.steps))}, seen: make([]uint64, len(x.patterns))}
 }
 
-// forget drops all states but the one at the beginning of a text, which is the first.
-func (s *patternScan) forget() {
-	s.next, s.sets, s.out = s.next[:0], s.sets[:0], s.out[:0]
-	s.known = make(map[string]uint32)
-	s.state(slices.Clone(s.index.begins))
+// begin makes room for a batch.
+func (s *patternScan) begin() {
+	s.ofSet = s.ofSet[:0]
+	size := 0
+	for _, a := range s.known {
+		a.restore()
+		size += a.memory()
+	}
+	if size > maxAutomataMemory {
+		s.known = nil
+	}
 }
 
-// state returns the offset and mark of the state with these steps, which it keeps.
-func (s *patternScan) state(set []uint32) uint32 {
-	s.key = s.key[:0]
-	for _, at := range set {
-		s.key = binary.LittleEndian.AppendUint32(s.key, at)
+// automatonOf returns the automaton of the groups, nil when there are none.
+func (s *patternScan) automatonOf(groups []uint32) *automaton {
+	if len(groups) == 0 {
+		return nil
 	}
-	if n, ok := s.known[string(s.key)]; ok {
-		return n
-	}
-	var out []uint32
-	for _, at := range set {
-		if st := &s.index.steps[at]; st.kind == stepMatch {
-			out = append(out, st.number)
+	for _, a := range s.known {
+		if slices.Equal(a.groups, groups) {
+			return a
 		}
 	}
-	n := uint32(len(s.sets)*s.index.classes) << 1
-	if len(out) > 0 {
-		n |= 1
-	}
-	s.sets, s.out = append(s.sets, set), append(s.out, out)
-	for range s.index.classes {
-		s.next = append(s.next, noState)
-	}
-	s.known[string(s.key)] = n
-	return n
-}
-
-// follow makes the state that comes after the state at offset by a byte of the class. ok is false when there is no room for
-// it: all states must be forgotten first.
-func (s *patternScan) follow(offset uint32, class uint8) (next uint32, ok bool) {
-	if len(s.sets) >= maxStates {
-		return 0, false
-	}
-	x := s.index
-	b := x.bytes[class]
-	var reached []uint32
-	for _, from := range [2][]uint32{s.sets[int(offset)/x.classes], x.starts} {
-		for _, at := range from {
-			if st := &x.steps[at]; st.kind == stepByte && st.goesOn(b) {
-				reached = append(reached, st.out)
-				if b >= utf8.RuneSelf { // any number of bytes may make up the character
-					reached = append(reached, at)
-				}
-			}
+	if len(s.known) >= maxAutomata {
+		if last := s.known[len(s.known)-1]; len(last.groups) == int(s.index.groups) {
+			return last
+		}
+		groups = nil
+		for g := range s.index.groups {
+			groups = append(groups, g)
 		}
 	}
-	s.made++
-	n := s.state(x.closure(reached, false))
-	s.next[int(offset)+int(class)] = n
-	return n, true
-}
-
-// patternLane is a text that is under way. Four go on at the same time, because each step has to wait for the one before.
-type patternLane struct {
-	text  []byte // what is left of it
-	state uint32 // an offset in next
-	rec   int
+	a := newAutomaton(s.index, groups, &s.marks)
+	s.known = append(s.known, a)
+	return a
 }
 
 // runPatterns appends to s.candidates the conditions whose expressions could match a text of the batch, where its attributes ask for
 // it.
-func (s *Scratch) runPatterns(x *patternIndex, b *record.Batch) {
-	s.patterns.made = 0
-	var lanes [4]patternLane
-	next := 0
+func (s *Scratch) runPatterns(b *record.Batch) {
+	p := &s.patterns
+	p.stretches = p.stretches[:0]
+	var last *automaton
+	for i := range b.Len() {
+		a := p.ofSet[b.AttrSet(i)]
+		if a == nil || a.kinds>>b.Kind(i)&1 == 0 {
+			last = nil
+			continue
+		}
+		for _, n := range a.always {
+			s.candidates = append(s.candidates, uint64(i)<<32|uint64(p.index.patterns[n].cond))
+		}
+		start, end := b.TextRange(i)
+		if a != last {
+			p.stretches = append(p.stretches, stretch{automaton: a, from: int(start)})
+			last = a
+		}
+		p.stretches[len(p.stretches)-1].to = int(end)
+	}
+	for i := range p.stretches {
+		if a := p.stretches[i].automaton; a != nil {
+			s.runAutomaton(a, b, p.stretches[i:])
+		}
+	}
+}
+
+// leastSplit is the length from which on a stretch is divided among the lanes.
+const leastSplit = 4 << 10
+
+// runAutomaton runs over all stretches of an automaton, and takes them out of the list.
+func (s *Scratch) runAutomaton(a *automaton, b *record.Batch, stretches []stretch) {
+	lanes := &s.patterns.lanes
+	*lanes = [4]patternLane{}
+	work := laneWork{automaton: a, batch: b, stretches: stretches}
 	for {
-		open, least := 0, 0
+		least, open := 0, 0
 		for i := range lanes {
 			l := &lanes[i]
-			for len(l.text) == 0 && next < b.Len() {
-				s.begin(x, l, b, next)
-				next++
+			if l.left() <= 0 && !work.take(l) {
+				continue
 			}
-			if len(l.text) > 0 && (least == 0 || len(l.text) < least) {
-				least = len(l.text)
-			}
-			if len(l.text) > 0 {
-				open++
+			open++
+			if n := l.left(); least == 0 || n < least {
+				least = n
 			}
 		}
-		switch {
-		case s.patterns.made > maxMade:
-			for i := range lanes {
-				if len(lanes[i].text) > 0 {
-					s.allPatterns(x, lanes[i].rec)
-				}
-				lanes[i].text = nil
-			}
-			if next == b.Len() {
-				return
-			}
-		case open == 0:
+		switch open {
+		case 0:
 			return
-		case open == len(lanes):
-			s.four(x, &lanes, least)
+		case len(lanes):
+			s.four(a, b, least)
 		default:
 			for i := range lanes {
-				s.single(x, &lanes, i)
+				s.single(a, b, i)
 			}
 		}
 	}
 }
 
-// begin puts the text of a record into a lane, if an expression could match it.
-func (s *Scratch) begin(x *patternIndex, l *patternLane, b *record.Batch, rec int) {
-	if s.setGates[b.AttrSet(rec)]&(1<<gatePatterns) == 0 {
-		return
-	}
-	if s.patterns.made > maxMade {
-		s.allPatterns(x, rec)
-		return
-	}
-	start, end := b.TextRange(rec)
-	*l = patternLane{text: b.Text()[start:end], rec: rec}
-	if len(s.patterns.out[0]) > 0 {
-		s.matched(x, l)
-	}
+// laneWork hands out what is to be run over.
+type laneWork struct {
+	automaton *automaton
+	batch     *record.Batch
+	stretches []stretch
+	rest      stretch
 }
 
-// four goes n bytes on in all lanes, or less when it has to make a state.
-func (s *Scratch) four(x *patternIndex, lanes *[4]patternLane, n int) {
-	next := s.patterns.next
-	t0, t1, t2, t3 := lanes[0].text[:n], lanes[1].text[:n], lanes[2].text[:n], lanes[3].text[:n]
+// take gives a lane more to do, and reports whether there was any.
+func (w *laneWork) take(l *patternLane) bool {
+	for w.rest.from >= w.rest.to {
+		for len(w.stretches) > 0 && w.stretches[0].automaton != w.automaton {
+			w.stretches = w.stretches[1:]
+		}
+		if len(w.stretches) == 0 {
+			return false
+		}
+		w.rest, w.stretches[0].automaton = w.stretches[0], nil
+		n := w.rest.to - w.rest.from
+		w.automaton.read += n
+		w.automaton.short += n
+	}
+	*l = patternLane{from: w.rest.from, to: w.rest.to}
+	if n := l.left(); n > leastSplit { // a quarter, or what was left of one
+		l.to = recordEnd(w.batch, l.from+max(n/4, leastSplit/2), l.to)
+	}
+	w.rest.from = l.to + 1
+	return true
+}
+
+// recordEnd returns the end of the record at a place, or the limit.
+func recordEnd(b *record.Batch, at, limit int) int {
+	ends := b.TextEnds()
+	return min(int(ends[search(ends, uint32(at))]), limit)
+}
+
+// stepper is what the inner loops need of an automaton and a text. They do without bounds checks, which take a third of the time: every
+// state in next is one that the automaton made, so all of its row is there.
+type stepper struct{ next, class, text unsafe.Pointer }
+
+func (a *automaton) stepper(text []byte) stepper {
+	return stepper{unsafe.Pointer(unsafe.SliceData(a.next)), unsafe.Pointer(&a.class), unsafe.Pointer(unsafe.SliceData(text))}
+}
+
+func (s *stepper) step(state uint32, at int) uint32 {
+	class := *(*uint8)(unsafe.Add(s.class, *(*uint8)(unsafe.Add(s.text, at))))
+	return *(*uint32)(unsafe.Add(s.next, (uintptr(state)+uintptr(class))*4))
+}
+
+// four goes n bytes on in all lanes, or less when it has to make a state or something matches.
+func (s *Scratch) four(a *automaton, b *record.Batch, n int) {
+	lanes := &s.patterns.lanes
+	m := a.stepper(b.Text())
+	p0, p1, p2, p3 := lanes[0].from, lanes[1].from, lanes[2].from, lanes[3].from
 	s0, s1, s2, s3 := lanes[0].state, lanes[1].state, lanes[2].state, lanes[3].state
-	i := 0
-	var marked uint32
+	i, marked := 0, uint32(0)
 	for ; i < n; i++ {
-		n0, n1 := next[s0+uint32(x.class[t0[i]])], next[s1+uint32(x.class[t1[i]])]
-		n2, n3 := next[s2+uint32(x.class[t2[i]])], next[s3+uint32(x.class[t3[i]])]
+		n0, n1, n2, n3 := m.step(s0, p0+i), m.step(s1, p1+i), m.step(s2, p2+i), m.step(s3, p3+i)
 		if marked = (n0 | n1 | n2 | n3) & 1; marked != 0 {
 			break
 		}
 		s0, s1, s2, s3 = n0>>1, n1>>1, n2>>1, n3>>1
 	}
 	for k, state := range [4]uint32{s0, s1, s2, s3} {
-		lanes[k].state, lanes[k].text = state, lanes[k].text[i:]
+		lanes[k].state = state
+		lanes[k].from += i
 	}
 	if marked != 0 {
 		for k := range lanes {
-			s.step(x, lanes, k)
+			s.step(a, b, k)
 		}
 	}
 }
 
-// single goes to the end of the text in one lane.
-func (s *Scratch) single(x *patternIndex, lanes *[4]patternLane, k int) {
-	l := &lanes[k]
-	for len(l.text) > 0 && s.patterns.made <= maxMade {
-		next, state, i := s.patterns.next, l.state, 0
-		for ; i < len(l.text); i++ {
-			n := next[state+uint32(x.class[l.text[i]])]
+// single goes to the end in one lane.
+func (s *Scratch) single(a *automaton, b *record.Batch, k int) {
+	l := &s.patterns.lanes[k]
+	for l.left() > 0 {
+		m := a.stepper(b.Text())
+		state, at, to := l.state, l.from, l.to
+		for ; at < to; at++ {
+			n := m.step(state, at)
 			if n&1 != 0 {
 				break
 			}
 			state = n >> 1
 		}
-		l.state, l.text = state, l.text[i:]
-		if len(l.text) > 0 {
-			s.step(x, lanes, k)
+		l.state, l.from = state, at
+		if at < to {
+			s.step(a, b, k)
 		}
 	}
 }
 
 // step goes one byte on in one lane, making the state if it has to.
-func (s *Scratch) step(x *patternIndex, lanes *[4]patternLane, k int) {
-	l, p := &lanes[k], &s.patterns
-	class := x.class[l.text[0]]
-	n := p.next[l.state+uint32(class)]
+func (s *Scratch) step(a *automaton, b *record.Batch, k int) {
+	l := &s.patterns.lanes[k]
+	if l.left() <= 0 {
+		return
+	}
+	class := a.class[b.Text()[l.from]]
+	n := a.next[l.state+uint32(class)]
 	if n == noState {
 		var ok bool
-		if n, ok = p.follow(l.state, class); !ok {
-			s.forget(lanes)
-			n, _ = p.follow(l.state, class)
+		if n, ok = a.follow(l.state, class); !ok {
+			if a.read < enoughRead && a.limit > 2 {
+				s.cut(a, b)
+				return
+			}
+			s.forget(a)
+			n, _ = a.follow(l.state, class)
 		}
 	}
-	l.text, l.state = l.text[1:], n>>1
 	if n&1 != 0 {
-		s.matched(x, l)
+		s.matched(a, b, l.from, a.out[int(n>>1)/a.classes])
+	}
+	l.from++
+	l.state = n >> 1
+}
+
+// cut shortens the expressions; the lanes begin their records anew.
+func (s *Scratch) cut(a *automaton, b *record.Batch) {
+	a.cut()
+	ends := b.TextEnds()
+	for i := range s.patterns.lanes {
+		l := &s.patterns.lanes[i]
+		l.state = 0
+		if l.left() <= 0 {
+			continue
+		}
+		start := 0
+		if rec := search(ends, uint32(l.from)); rec > 0 {
+			start = int(ends[rec-1]) + 1
+		}
+		l.from = min(l.from, start)
 	}
 }
 
 // forget drops all states but those that the lanes are in.
-func (s *Scratch) forget(lanes *[4]patternLane) {
-	p := &s.patterns
-	var sets [len(lanes)][]uint32
+func (s *Scratch) forget(a *automaton) {
+	lanes := &s.patterns.lanes
+	var sets, outs [len(lanes)][]uint32
 	for i := range lanes {
-		sets[i] = p.sets[int(lanes[i].state)/p.index.classes]
+		sets[i], outs[i] = a.sets[int(lanes[i].state)/a.classes], a.out[int(lanes[i].state)/a.classes]
 	}
-	p.forget()
+	a.forget()
 	for i := range lanes {
-		lanes[i].state = p.state(sets[i]) >> 1
+		lanes[i].state = a.state(sets[i], outs[i]) >> 1
 	}
 }
 
-// matched adds the candidates of the state that the lane is in.
-func (s *Scratch) matched(x *patternIndex, l *patternLane) {
-	now := s.base + uint64(l.rec)
-	for _, number := range s.patterns.out[int(l.state)/x.classes] {
-		if s.patterns.seen[number] != now {
-			s.patterns.seen[number] = now
-			s.candidates = append(s.candidates, uint64(l.rec)<<32|uint64(x.conds[number]))
+// matched adds the candidates of patterns that match at a place.
+func (s *Scratch) matched(a *automaton, b *record.Batch, at int, patterns []uint32) {
+	rec := search(b.TextEnds(), uint32(at))
+	now := s.text.base + uint64(rec)
+	for _, n := range patterns {
+		if s.patterns.seen[n] != now {
+			s.patterns.seen[n] = now
+			s.candidates = append(s.candidates, uint64(rec)<<32|uint64(a.index.patterns[n].cond))
 		}
-	}
-}
-
-func (s *Scratch) allPatterns(x *patternIndex, rec int) {
-	for _, c := range x.conds {
-		s.candidates = append(s.candidates, uint64(rec)<<32|uint64(c))
 	}
 }

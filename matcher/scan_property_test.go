@@ -95,7 +95,7 @@ func scanDiffers(sigs []*signatures.Signature, records []sourced) string {
 	if !slices.Equal(want, got) {
 		return fmt.Sprintf("naive %s\n scan %s", strings.Join(want, "\n      "), strings.Join(got, "\n      "))
 	}
-	return ""
+	return othersDiffer(program, sigs, records, hits)
 }
 
 // scanAll puts records into one batch a source and returns copies of the hits.

@@ -117,9 +117,9 @@ func TestScanAgreesWithTheSlowLoop(t *testing.T) {
 		}
 		var want, got []string
 		for i := range records {
-			for _, s := range p.Signatures() {
-				if matcher.Evaluate(&s.Signature.Stages[0].When, &records[i]) {
-					want = append(want, fmt.Sprintf("%s %q", s.Signature.ID, records[i].Text))
+			for _, s := range bodies(t, p) {
+				if matcher.Evaluate(&s.Stages[0].When, &records[i]) {
+					want = append(want, fmt.Sprintf("%s %q", s.ID, records[i].Text))
 				}
 			}
 		}
@@ -175,9 +175,9 @@ func FuzzScan(f *testing.F) {
 		}
 		var want, got []string
 		for i := range records {
-			for _, s := range p.Signatures() {
-				if matcher.Evaluate(&s.Signature.Stages[0].When, &records[i]) {
-					want = append(want, fmt.Sprint(i, s.Signature.ID))
+			for _, s := range bodies(t, p) {
+				if matcher.Evaluate(&s.Stages[0].When, &records[i]) {
+					want = append(want, fmt.Sprint(i, s.ID))
 				}
 				records[i].Seq = uint64(i)
 			}

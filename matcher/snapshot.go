@@ -206,7 +206,7 @@ func (w *writer) stub(c *Compiled) {
 }
 
 func (r *reader) stub(digest uint64) *Compiled {
-	s := &signatures.Signature{ID: r.text(), Title: r.text(), Severity: signatures.Severity(r.text()), Impact: r.text()}
+	s := Label{ID: r.text(), Title: r.text(), Severity: signatures.Severity(r.text()), Impact: r.text()}
 	c := &Compiled{Signature: s, Digest: digest, DigestText: r.text(), Need: int(r.uint()), Tell: int(r.uint()), InOrder: r.bool()}
 	rung := func() Rung { return Rung{Name: r.text(), Title: r.text()} }
 	c.Stages = items(r, 2, rung)

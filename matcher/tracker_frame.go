@@ -72,7 +72,7 @@ func (t *Tracker) silenceOf(p *progress, kinds uint8, deadline int64) (sure bool
 		return true, nil
 	}
 	sure, silent = t.water.absent(kinds, p.elsewhere, deadline)
-	if !sure && p.plan.Frame != nil && len(silent) > 0 && slices.Contains(p.plan.Signature.By, "stream") && t.water.ended(silent) {
+	if !sure && p.plan.Frame != nil && len(silent) > 0 && p.plan.Frame.Stream && t.water.ended(silent) {
 		return true, nil
 	}
 	return sure, silent

@@ -1,6 +1,7 @@
 package signatures
 
 import (
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -87,5 +88,65 @@ func (c *checker) noAnchor(path string, w *Condition) {
 	case w.Alert != nil:
 		path, mend = child(path, "alert"), "add the exact name of the alert"
 	}
+	if textual(w) {
+		c.demand(path, "only a regex or a short text anchors this: all lines of all components are read for it, which takes about twice as long as everything else", mend)
+		return
+	}
 	c.error(path, "nothing can anchor this: every record would have to be compared with it", mend)
+}
+
+// textual reports whether every record that meets the condition has a text that is not just any. Such records can be found in one
+// pass over all texts, which is dear.
+func textual(w *Condition) bool {
+	text := func(t Text) bool { return len(t.Any) > 0 || len(t.All) > 0 || selectiveRegex(t.Regex) }
+	switch {
+	case w.Not != nil:
+		return false
+	case w.All != nil:
+		return slices.ContainsFunc(w.All, func(x Condition) bool { return textual(&x) })
+	case w.Any != nil:
+		return len(w.Any) > 0 && !slices.ContainsFunc(w.Any, func(x Condition) bool { return !textual(&x) })
+	case w.Log != nil:
+		return text(w.Log.Contains) || selectiveRegex(w.Log.Regex)
+	case w.Event != nil:
+		return text(w.Event.Message)
+	}
+	return false
+}
+
+// selectiveRegex reports whether every match takes at least one byte. Assertions don't count.
+func selectiveRegex(expr string) bool {
+	if expr == "" || len(expr) > maxRegex {
+		return false
+	}
+	re, err := syntax.Parse(expr, syntax.Perl)
+	return err == nil && leastLength(re) > 0
+}
+
+func leastLength(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return leastLength(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * leastLength(re.Sub[0])
+	case syntax.OpConcat:
+		n := 0
+		for _, s := range re.Sub {
+			n += leastLength(s)
+		}
+		return n
+	case syntax.OpAlternate:
+		n := leastLength(re.Sub[0])
+		for _, s := range re.Sub[1:] {
+			n = min(n, leastLength(s))
+		}
+		return n
+	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
+		syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpStar, syntax.OpQuest:
+	}
+	return 0
 }

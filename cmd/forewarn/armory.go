@@ -155,9 +155,5 @@ func (a *armory) remember(all *signatures.Set, program *matcher.Program) error {
 	for _, s := range bodies {
 		list = append(list, s)
 	}
-	var postings []store.Posting
-	for _, x := range program.Anchors() {
-		postings = append(postings, store.Posting{Anchor: x.Value, Field: x.Field, Signature: x.Digest, Role: x.Role})
-	}
-	return a.store.SaveSet(setName, set, list, postings)
+	return a.store.SaveSet(setName, set, list, nil)
 }

@@ -88,7 +88,9 @@ func (p *replay) run(ctx context.Context, r *recording.Reader, engine *matcher.E
 		changes := engine.Feed(&batch)
 		for i := range changes {
 			w := &changes[i].Warning
-			p.program.Dress(w)
+			if err := p.program.Dress(w); err != nil {
+				return err
+			}
 			p.last[w.ID] = *w
 			if p.quiet || p.output != "text" {
 				continue

@@ -71,13 +71,10 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if err != nil {
 				return err
 			}
-			armed := func(id string) bool {
-				return slices.ContainsFunc(program.Signatures(), func(s *matcher.Compiled) bool { return s.Signature.ID == id })
-			}
-			if lower := strings.ToLower(explain); !armed(explain) && armed(lower) {
+			if lower := strings.ToLower(explain); !program.Has(explain) && program.Has(lower) {
 				explain = lower // CRE ids are written in capitals
 			}
-			if explain != "" && !armed(explain) {
+			if explain != "" && !program.Has(explain) {
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
 			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused, inOrder: inOrder}
@@ -157,7 +154,9 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 			return fmt.Errorf("decode a batch of %d bytes: %w: this is a fault of forewarn, please report it", len(frame), err)
 		}
 		if s.explain != "" {
-			s.compare(&batch)
+			if err := s.compare(&batch); err != nil {
+				return err
+			}
 		}
 		if err := s.tell(bar, engine.Feed(&batch)); err != nil {
 			return err
@@ -190,7 +189,9 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 	for i := range changes {
 		w := &changes[i].Warning
-		s.program.Dress(w)
+		if err := s.program.Dress(w); err != nil {
+			return err
+		}
 		if !w.Retracted {
 			s.worst = min(s.worst, w.Severity.Rank())
 		}

@@ -26,13 +26,17 @@ type shortfall struct {
 }
 
 // compare notes for each role of the signature to explain what keeps the records of a batch from meeting it.
-func (s *scan) compare(b *record.Batch) {
+func (s *scan) compare(b *record.Batch) error {
 	if s.short == nil {
 		s.short = map[int]*shortfall{}
 	}
 	for i := range b.Len() {
 		r := b.At(i)
-		for _, v := range s.program.ExplainRecord(&r, s.explain) {
+		verdicts, err := s.program.ExplainRecord(&r, s.explain)
+		if err != nil {
+			return err
+		}
+		for _, v := range verdicts {
 			f := s.short[v.Role]
 			if f == nil {
 				f = &shortfall{name: v.Name, lacks: map[string]*lack{}}
@@ -49,6 +53,7 @@ func (s *scan) compare(b *record.Batch) {
 			l.records++
 		}
 	}
+	return nil
 }
 
 // tellWhy writes which rungs were reached for each key, and of those that no record met, which parts of the condition the records

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -69,39 +68,15 @@ func (o *owner) revisions() (tell, kept []store.Revision) {
 
 // dress adds what the signature's body says. A warning of a signature that has changed since is dressed from the store.
 func (o *owner) dress(w *matcher.Warning) {
-	for _, s := range []func() bool{
-		func() bool {
-			d, err := hex.DecodeString(w.Digest)
-			if err != nil || len(d) < 8 {
-				return false
-			}
-			c := o.current.Lookup(shortDigest(d))
-			if c == nil {
-				return false
-			}
-			matcher.Dress(w, c.Signature)
-			return true
-		},
-		func() bool {
-			body, found, err := o.store.Signature(w.Digest)
-			if err != nil || !found {
-				return false
-			}
-			matcher.Dress(w, body)
-			return true
-		},
-	} {
-		if s() {
-			return
-		}
+	if o.current.Dress(w) == nil {
+		return
 	}
-}
-
-func shortDigest(d []byte) (short uint64) {
-	for _, b := range d[:8] {
-		short = short<<8 | uint64(b)
+	switch body, found, err := o.store.Signature(w.Digest); {
+	case err != nil:
+		o.log.Error("a warning goes out without its remedies, because its signature's body cannot be read", "signature", w.Signature, "error", err)
+	case found:
+		matcher.Dress(w, body)
 	}
-	return short
 }
 
 // persist commits c, however long the store refuses.

@@ -10,8 +10,8 @@
 // regexp on any bytes, invalid UTF-8 among them.
 //
 // A literal with Fold is compared with ASCII letters folded, and with nothing else folded: see [Literal.In]. Under (?i) the letters
-// k and s also match U+212A and U+017F, which is more than ASCII folding; such a letter is therefore spelled out into
-// alternatives or divides the literal. Other non-ASCII letters under (?i) divide it.
+// k and s also match U+212A and U+017F, which is more than ASCII folding; these are added to the alternatives, or such a letter divides the
+// literal. Other non-ASCII letters under (?i) divide it.
 //
 // The compiler uses it for anchors, the linter to find conditions that nothing can anchor; there must be no second one. A matcher that
 // divides an expression at its top-level alternation calls [Of] on each branch.
@@ -59,8 +59,10 @@ type Required struct {
 	All []Literal
 }
 
-// Shortest is the length in bytes of the shortest literal of Any, or 0.
-func (r Required) Shortest() int { return shortest(r.Any) }
+// Shortest is the length in bytes of the shortest literal of Any, or 0. It leaves the rare ones out.
+func (r Required) Shortest() int {
+	return shortest(slices.DeleteFunc(slices.Clone(r.Any), Literal.Rare))
+}
 
 // Bounds of the sets that are followed. They keep the work linear in the expression; exceeding one only forgets something.
 const (
@@ -80,10 +82,36 @@ func Parse(expr string) (Required, error) {
 	return Of(re), nil
 }
 
+// The letters k and s have a third form under (?i).
+const (
+	kelvin = "\u212a"
+	longS  = "\u017f"
+)
+
+// Rare reports whether a literal is one of the third forms that k and s have under (?i). They stand in Any for matches that hold them;
+// no text of ordinary life does.
+func (l Literal) Rare() bool { return !l.Fold && (l.Text == kelvin || l.Text == longS) }
+
 // Of returns what a parsed expression requires. It reads re only.
+//
+// Under (?i) a match either holds a third form of k or s, or is plain ASCII there. So beside what holds for all matches it looks at what
+// holds for the plain ones, which is longer, and adds the forms themselves.
 func Of(re *syntax.Regexp) Required {
-	i := analyse(re)
+	var all walk
+	i := all.analyse(re)
 	r := Required{Any: slices.Clone(i.best())}
+	if all.kelvin || all.longS {
+		plain := walk{plain: true}
+		if best := plain.analyse(re); score(best.best()) > score(r.Any) {
+			r.Any = slices.Clone(best.best())
+			if all.kelvin {
+				r.Any = append(r.Any, Literal{Text: kelvin})
+			}
+			if all.longS {
+				r.Any = append(r.Any, Literal{Text: longS})
+			}
+		}
+	}
 	slices.SortFunc(r.Any, func(a, b Literal) int {
 		if c := strings.Compare(a.Text, b.Text); c != 0 || a.Fold == b.Fold {
 			return c
@@ -100,6 +128,12 @@ func Of(re *syntax.Regexp) Required {
 		}
 	}
 	return r
+}
+
+// walk is one analysis of an expression.
+type walk struct {
+	plain         bool // leave the third forms out
+	kelvin, longS bool // some were met
 }
 
 // implied reports whether each of the set contains l, so that l says nothing new.
@@ -137,45 +171,45 @@ func (i info) conjunction() []Literal {
 
 func empty() info { return info{exact: []Literal{{}}} }
 
-func analyse(re *syntax.Regexp) info {
+func (w *walk) analyse(re *syntax.Regexp) info {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
 		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		return empty() // they take no characters, so what stands on both sides is adjacent
 	case syntax.OpLiteral:
-		return ofRunes(re.Rune, re.Flags&syntax.FoldCase != 0)
+		return w.ofRunes(re.Rune, re.Flags&syntax.FoldCase != 0)
 	case syntax.OpCharClass:
 		return info{exact: ofClass(re.Rune)}
 	case syntax.OpCapture:
-		return analyse(re.Sub[0])
+		return w.analyse(re.Sub[0])
 	case syntax.OpConcat:
-		return ofConcat(re.Sub)
+		return w.ofConcat(re.Sub)
 	case syntax.OpAlternate:
-		return ofAlternate(re.Sub)
+		return w.ofAlternate(re.Sub)
 	case syntax.OpQuest:
-		if sub := analyse(re.Sub[0]); sub.exact != nil && len(sub.exact) < maxSet {
+		if sub := w.analyse(re.Sub[0]); sub.exact != nil && len(sub.exact) < maxSet {
 			return info{exact: distinct(append(slices.Clone(sub.exact), Literal{}))}
 		}
 	case syntax.OpPlus:
-		return ofRepeat(re.Sub[0], 1, -1)
+		return w.ofRepeat(re.Sub[0], 1, -1)
 	case syntax.OpRepeat:
-		return ofRepeat(re.Sub[0], re.Min, re.Max)
+		return w.ofRepeat(re.Sub[0], re.Min, re.Max)
 	case syntax.OpStar, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpNoMatch:
 	}
 	return info{}
 }
 
 // ofRunes handles literal text; folded letters that have more than two forms become alternatives.
-func ofRunes(runes []rune, fold bool) info {
+func (w *walk) ofRunes(runes []rune, fold bool) info {
 	var j joiner
 	for _, r := range runes {
-		j.add(info{exact: ofRune(r, fold)})
+		j.add(info{exact: w.ofRune(r, fold)})
 	}
 	return j.done()
 }
 
 // ofRune returns the forms of one character, or nil when they can't be told by bytes.
-func ofRune(r rune, fold bool) []Literal {
+func (w *walk) ofRune(r rune, fold bool) []Literal {
 	if r == utf8.RuneError || !utf8.ValidRune(r) {
 		return nil // it matches invalid bytes as well
 	}
@@ -184,14 +218,24 @@ func ofRune(r rune, fold bool) []Literal {
 	}
 	switch r {
 	case 'k', 'K', '\u212a':
-		return []Literal{{Text: "k", Fold: true}, {Text: "\u212a", Fold: true}}
+		w.kelvin = true
+		return w.forms("k", kelvin)
 	case 's', 'S', '\u017f':
-		return []Literal{{Text: "s", Fold: true}, {Text: "\u017f", Fold: true}}
+		w.longS = true
+		return w.forms("s", longS)
 	}
 	if r < utf8.RuneSelf {
 		return []Literal{{Text: string(unicode.ToLower(r)), Fold: true}}
 	}
 	return nil
+}
+
+// forms are those of a letter that has three.
+func (w *walk) forms(letter, third string) []Literal {
+	if w.plain {
+		return []Literal{{Text: letter, Fold: true}}
+	}
+	return []Literal{{Text: letter, Fold: true}, {Text: third, Fold: true}}
 }
 
 // ofClass spells a small class out; ranges are pairs of first and last.
@@ -215,15 +259,15 @@ func ofClass(ranges []rune) []Literal {
 }
 
 // ofConcat joins what is adjacent.
-func ofConcat(subs []*syntax.Regexp) info {
+func (w *walk) ofConcat(subs []*syntax.Regexp) info {
 	var j joiner
 	for _, sub := range subs {
 		if least, more := repeated(sub); more {
 			// x+ is x, anything, x: its ends are adjacent to what is around it.
-			j.repeat(analyse(sub.Sub[0]), least)
+			j.repeat(w.analyse(sub.Sub[0]), least)
 			continue
 		}
-		j.add(analyse(sub))
+		j.add(w.analyse(sub))
 	}
 	return j.done()
 }
@@ -240,18 +284,18 @@ func repeated(re *syntax.Regexp) (least int, more bool) {
 	}
 }
 
-func ofRepeat(sub *syntax.Regexp, least, most int) info {
+func (w *walk) ofRepeat(sub *syntax.Regexp, least, most int) info {
 	if most == 0 {
 		return empty()
 	}
 	if least == 0 {
 		if most == 1 {
-			return analyse(&syntax.Regexp{Op: syntax.OpQuest, Sub: []*syntax.Regexp{sub}})
+			return w.analyse(&syntax.Regexp{Op: syntax.OpQuest, Sub: []*syntax.Regexp{sub}})
 		}
 		return info{}
 	}
 	var j joiner
-	if i := analyse(sub); most == least {
+	if i := w.analyse(sub); most == least {
 		j.copies(i, least)
 	} else {
 		j.repeat(i, least)
@@ -260,11 +304,11 @@ func ofRepeat(sub *syntax.Regexp, least, most int) info {
 }
 
 // ofAlternate is the union, if every branch gives something.
-func ofAlternate(subs []*syntax.Regexp) info {
+func (w *walk) ofAlternate(subs []*syntax.Regexp) info {
 	var out info
 	exact := true
 	for n, sub := range subs {
-		i := analyse(sub)
+		i := w.analyse(sub)
 		if exact = exact && i.exact != nil; exact {
 			out.exact = append(out.exact, i.exact...)
 		}

@@ -53,8 +53,8 @@ func TestRequiredTellsWhatEveryMatchContains(t *testing.T) {
 		{`foo|`, "", ""},
 		{`foo|.*`, "", ""},
 		{`(?i)error`, "i:error", ""},
-		{`(?i)disc`, "i:disc|i:diſc", ""},
-		{`(?i)tick`, "i:tick|i:tic\u212a", ""},
+		{`(?i)disc`, "i:disc|ſ", ""},
+		{`(?i)tick`, "i:tick|\u212a", ""},
 		{`(?i:FOO)Bar`, "i:foobar", ""},
 		{`(?i)größer`, "i:gr", ""},
 		{`[Ff]ailed`, "i:failed", ""},
@@ -62,7 +62,7 @@ func TestRequiredTellsWhatEveryMatchContains(t *testing.T) {
 		{`\xff`, "ÿ", ""},
 		{`[^\x00-\x{10FFFF}]foo`, "foo", ""},
 		{`a.b.c`, "a", "b|c"},
-		{`(?i)node .*hot task`, "i:hot task|i:hot tas\u212a|i:hot ta\u017fk|i:hot ta\u017f\u212a", "i:node "},
+		{`(?i)node .*hot task`, "i:hot task|\u017f|\u212a", "i:node "},
 		{`(?s)foo\nbar`, "foo\nbar", ""},
 	}
 	for _, tt := range tests {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestWorkloadIsTheSameEachTimeAndItsSignaturesAreAccepted(t *testing.T) {
-	w := Workload{Seed: 7, Signatures: 200, Bytes: 1 << 20, Planted: 50}
+	w := Plain{Seed: 7, Signatures: 200, Bytes: 1 << 20, Planted: 50}
 	var sigs, a, b bytes.Buffer
 	require.NoError(t, w.WriteSignatures(&sigs))
 	parsed, problems := signatures.Parse("bench.yaml", sigs.Bytes())
