@@ -34,7 +34,7 @@ $(LINT):
 
 property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of the matcher against its slow oracle
 	@FOREWARN_CASES=1000000 $(GO) test -count=1 -timeout 20m -run '^TestScanAgreesWithTheSlowLoop$$' -v ./matcher
-	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
+	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation|TestFramesAgreeWithReference)$$' -v ./matcher
 
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline

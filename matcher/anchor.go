@@ -58,7 +58,7 @@ func (e *expr) anchors(rare *sketch) (set []anchor, weight float64) {
 			set, weight = append(set, s...), weight+w
 		}
 		return set, weight
-	case opKind, opValue, opNot, opCEL: // nothing that they ask for can be looked up
+	case opKind, opValue, opNot, opLine, opJQ, opCEL: // nothing that they ask for can be looked up
 	}
 	return nil, 0
 }
@@ -221,7 +221,7 @@ func (e *expr) fieldsOnly() (set []anchor, weight float64) {
 			}
 			set, weight = append(set, s...), weight+w
 		}
-	case opKind, opValue, opText, opNot, opField, opRegex, opCEL: // they are not about attributes
+	case opKind, opValue, opText, opNot, opField, opRegex, opLine, opJQ, opCEL: // they are not about attributes
 	}
 	return set, weight
 }
@@ -243,7 +243,9 @@ func (e *expr) kinds() uint8 {
 			k |= e.kids[i].kinds()
 		}
 		return k
-	case opAttr, opPath, opValue, opText, opNot, opField, opRegex, opCEL:
+	case opLine:
+		return 1 << record.Event
+	case opAttr, opPath, opValue, opText, opNot, opField, opRegex, opJQ, opCEL:
 	}
 	return 1<<8 - 1
 }
@@ -280,7 +282,7 @@ func (e *expr) patterns() []string {
 			out = append(out, p...)
 		}
 		return out
-	case opKind, opAttr, opPath, opValue, opNot, opField, opCEL: // they are not about the text, or not as it is written
+	case opKind, opAttr, opPath, opValue, opNot, opField, opLine, opJQ, opCEL: // they are not about the text, or not as it is written
 	}
 	return nil
 }

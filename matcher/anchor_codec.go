@@ -33,14 +33,14 @@ func (x *textIndex) read(r *flatReader, conditions uint32) {
 		if r.err != nil {
 			return
 		}
-		x.tiers = append(x.tiers, readTier(r, len(x.words)))
+		x.tiers = append(x.tiers, readTier(r, x.words))
 	}
 }
 
 // inside reports whether a range lies in a table of n elements.
 func inside(first, end uint32, n int) bool { return first <= end && uint64(end) <= uint64(n) }
 
-func readTier(r *flatReader, words int) (t tier) {
+func readTier(r *flatReader, words []word) (t tier) {
 	number := r.number()
 	if r.check(number < tiers, "there is no such tier"); r.err != nil {
 		return t
@@ -63,7 +63,9 @@ func readTier(r *flatReader, words int) (t tier) {
 	r.check(!slices.ContainsFunc(t.nodes, func(n node) bool {
 		return !inside(n.refs, n.refsEnd, len(t.refs)) || !inside(n.marks, n.marksEnd, len(t.marks))
 	}), "a run leads outside")
-	r.check(!slices.ContainsFunc(t.refs, func(f ref) bool { return uint64(f.word) >= uint64(words) }), "a run leads to no literal")
+	r.check(!slices.ContainsFunc(t.refs, func(f ref) bool {
+		return uint64(f.word) >= uint64(len(words)) || uint64(f.offset)+uint64(t.run()) > uint64(words[f.word].end-words[f.word].start)
+	}), "a run leads to no literal")
 	r.check(!slices.ContainsFunc(t.marks, func(m mark) bool { return m.bytes != 4 && m.bytes != 8 }), "a mark is not sound")
 	return t
 }

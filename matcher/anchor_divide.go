@@ -55,7 +55,7 @@ func (e *expr) needs(list []need) []need {
 		for i := range e.kids {
 			list = e.kids[i].needs(list)
 		}
-	case opKind, opValue, opText, opAny, opNot, opField, opRegex, opCEL: // they ask for no certain attribute
+	case opKind, opValue, opText, opLine, opAny, opNot, opField, opRegex, opJQ, opCEL: // they ask for no certain attribute
 	}
 	return list
 }

@@ -54,6 +54,7 @@ type builder struct {
 // newBuilder returns a builder that adds to the tables of p.
 func newBuilder(p *Program, rare *sketch) *builder {
 	b := &builder{texts: textIndexer{off: p.options.off}, flattener: newFlattener(p.tests), program: p, rare: rare, keys: make(map[string]uint32, len(p.keys)), groups: map[string]uint32{}}
+	b.regexes.plain = p.options.off&offLazy != 0
 	b.group0 = max(p.patterns.groups, unscoped+1)
 	for i := range p.keys {
 		b.keys[strings.Join(p.keys[i].words, "\x00")] = uint32(i)
@@ -304,6 +305,17 @@ func (b *builder) conditions(s *signatures.Signature) ([]clause, []signatures.Pr
 	if len(s.Unless) > MaxUnless {
 		problems = append(problems, s.Problem("unless", fmt.Sprintf("there are %d: at most %d are possible", len(s.Unless), MaxUnless), ""))
 		return nil, problems
+	}
+	if s.Frame != nil {
+		if len(s.Frame.Negates) > MaxNegates {
+			problems = append(problems, s.Problem("frame.negates", fmt.Sprintf("there are %d: at most %d are possible", len(s.Frame.Negates), MaxNegates), ""))
+			return nil, problems
+		}
+		for i := range s.Frame.Negates {
+			path := fmt.Sprintf("frame.negates[%d].when", i)
+			conds, err := b.plain(RoleUnless+i, &s.Frame.Negates[i].When, path)
+			take(path, conds, err)
+		}
 	}
 	for i := range s.Stages {
 		path := fmt.Sprintf("stages[%d].when", i)

@@ -60,7 +60,7 @@ func allOf(kids []expr) expr {
 
 // cost is that of the dearest test in e.
 func (e *expr) cost() op {
-	if len(e.kids) == 0 {
+	if len(e.kids) == 0 || e.op == opLine {
 		return e.op
 	}
 	c := opKind
@@ -209,7 +209,17 @@ func (k *compiler) event(c *signatures.EventCondition, path string) (parts, erro
 		return parts{}, err
 	}
 	text, err := k.text(c.Message, path+".message")
-	return parts{base: slices.Concat([]expr{kindIs(record.Event)}, tests, text)}, err
+	if err != nil {
+		return parts{}, err
+	}
+	line, err := k.text(c.Line, path+".line")
+	if len(line) > 0 { // the text may go over several fields, so only what all events have can be looked up
+		if c.Type.IsZero() {
+			tests = append(tests, expr{op: opAttr, key: record.EventType, match: &match{equals: []string{"Normal", "Warning"}}})
+		}
+		line = []expr{{op: opLine, kids: line}}
+	}
+	return parts{base: slices.Concat([]expr{kindIs(record.Event)}, tests, text, line)}, err
 }
 
 func (k *compiler) log(c *signatures.LogCondition, path string) (parts, error) {
@@ -237,6 +247,12 @@ func (k *compiler) log(c *signatures.LogCondition, path string) (parts, error) {
 			return parts{}, err
 		}
 		p.base = append(p.base, tests...)
+	}
+	if c.JQ != "" {
+		if _, err := signatures.CompileJQ(c.JQ); err != nil {
+			return parts{}, refuse(path+".jq", "", "%w", err)
+		}
+		p.base = append(p.base, expr{op: opJQ, key: c.JQ})
 	}
 	for i := range c.Fields {
 		f := &c.Fields[i]

@@ -3,6 +3,7 @@ package matcher
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/record"
@@ -23,6 +24,7 @@ type Compiled struct {
 	Stages     []Rung
 	Incident   *Rung // nil without one
 	Unless     []Guard
+	Frame      *Frame        // nil without one
 	Clear      bool          // there is a clear condition
 	ClearFor   time.Duration // how long a clear must hold
 	Quiet      time.Duration // 0 without one
@@ -76,6 +78,47 @@ type Guard struct {
 	Kinds         uint8
 }
 
+// Frame is what makes the stages a figure in time.
+type Frame struct {
+	Window   time.Duration
+	Stream   bool // the key is the stream, so that a stream's end says that nothing more comes
+	Negates  []Negate
+	keep     time.Duration // how long a record is kept for frames to come
+	lookBack time.Duration // how far before a frame a negate can count
+}
+
+// Negate is what speaks against a frame.
+type Negate struct {
+	Window, Slide time.Duration
+	Anchor        int // below the number of the frame's records
+	Absolute      bool
+	Kinds         uint8
+}
+
+func newFrameTimes(s *signatures.Signature) *Frame {
+	if s.Frame == nil {
+		return nil
+	}
+	f := &Frame{Window: time.Duration(s.Frame.Window), Stream: slices.Contains(s.By, "stream")}
+	for i := range s.Frame.Negates {
+		n := &s.Frame.Negates[i]
+		f.Negates = append(f.Negates, Negate{
+			Window: time.Duration(n.Window), Slide: time.Duration(n.Slide), Anchor: n.Anchor, Absolute: n.Absolute, Kinds: Kinds(&n.When),
+		})
+	}
+	f.derive()
+	return f
+}
+
+// derive finds out how long what is held can matter.
+func (f *Frame) derive() {
+	f.keep = f.Window
+	for _, n := range f.Negates {
+		f.keep = max(f.keep, f.Window+n.Window+n.Slide)
+		f.lookBack = max(f.lookBack, -n.Slide)
+	}
+}
+
 // NewCompiled derives the tracker's view. The signature must have passed [signatures.Parse]'s checks; names that it refers
 // to are then known to exist.
 func NewCompiled(s *signatures.Signature) *Compiled {
@@ -122,6 +165,7 @@ func NewCompiled(s *signatures.Signature) *Compiled {
 		}
 		c.Unless = append(c.Unless, g)
 	}
+	c.Frame = newFrameTimes(s)
 	if s.Clear.When != nil {
 		c.ClearKinds = Kinds(s.Clear.When)
 	}

@@ -17,6 +17,8 @@ type Engine struct {
 	tracker *Tracker
 	scratch *Scratch
 	newest  int64
+	order   *order // nil: what comes out of order is sorted in
+	dropped uint64 // by order
 }
 
 // NewEngine returns an engine without state.
@@ -40,6 +42,11 @@ func (e *Engine) Feed(b *record.Batch) []Change {
 
 func (e *Engine) observe(b *record.Batch) {
 	hits := e.program.Scan(b, e.scratch)
+	if e.order != nil {
+		var dropped uint64
+		hits, dropped = e.order.filter(b, hits, e.program)
+		e.dropped += dropped
+	}
 	for i := range hits {
 		e.newest = max(e.newest, hits[i].Record.Time)
 		e.tracker.Observe(&hits[i])
@@ -52,11 +59,11 @@ func (e *Engine) mark(m Mark) {
 }
 
 // Finish says that no more records will come: all that can be settled is. What would need records from after the end, such
-// as a quiet time, stays open.
+// as a quiet time, stays open; frames that wait are decided as if time had run out.
 func (e *Engine) Finish() []Change {
 	e.tracker.Advance()
 	if e.newest != longAgo {
-		e.tracker.advance(min(e.newest, latest))
+		e.tracker.end(min(e.newest, latest))
 	}
 	return e.tracker.Changes()
 }
@@ -65,8 +72,12 @@ func (e *Engine) Finish() []Change {
 func (e *Engine) Stats() Stats {
 	s := e.tracker.Stats()
 	s.CELErrors = e.scratch.Stats.CELErrors
+	s.Disordered = e.dropped
 	return s
 }
+
+// Firings is [Tracker.Firings].
+func (e *Engine) Firings() []Firing { return e.tracker.Firings() }
 
 // Open is [Tracker.Open].
 func (e *Engine) Open() []Warning { return e.tracker.Open() }

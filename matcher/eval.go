@@ -22,11 +22,13 @@ const (
 	opNot             // not the only kid
 	opField           // a field of a structured line
 	opRegex           // the text matches an expression
+	opLine            // an event as a line of text meets all of the kids
+	opJQ              // the text is JSON that a jq program likes
 	opCEL             // a CEL expression
 )
 
-// holds reports whether r meets the test at a node. It allocates only in CEL expressions and where an expression is run for the
-// first time.
+// holds reports whether r meets the test at a node. It allocates only in CEL expressions, in jq programs, and where an expression is run for
+// the first time.
 func (t *tests) holds(at uint32, r *record.Record, s *Scratch) bool {
 	n := &t.nodes[at]
 	switch n.op {
@@ -63,6 +65,15 @@ func (t *tests) holds(at uint32, r *record.Record, s *Scratch) bool {
 	case opRegex:
 		s.Stats.Regexes++
 		return s.regexMatch(&t.regexes, n.a, r.Text)
+	case opLine:
+		return t.lineHolds(at, r, s)
+	case opJQ:
+		s.Stats.JQ++
+		ok, err := t.jqs.eval(n.a, r.Text)
+		if err != nil {
+			s.Stats.CELErrors++
+		}
+		return ok
 	case opCEL:
 		s.Stats.CEL++
 		ok, err := t.cels.eval(n.a, r)

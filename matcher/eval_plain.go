@@ -153,7 +153,23 @@ func (e plain) event(c *signatures.EventCondition, path string) *Miss {
 			attrTest{record.Namespace, o.Namespace, path + ".object.namespace"})
 	}
 	m = e.tests(m, attrTest{record.EventSource, c.Source, path + ".source"})
-	return firstMiss(m, func() *Miss { return e.text(c.Message, path+".message") })
+	m = firstMiss(m, func() *Miss { return e.text(c.Message, path+".message") })
+	if c.Line.IsZero() {
+		return m
+	}
+	if t := e.Attrs.Value(record.EventType); m == nil && t != "Normal" && t != "Warning" {
+		return &Miss{path + ".type", "Normal or Warning", shown(t, t != "")}
+	}
+	return firstMiss(m, func() (miss *Miss) {
+		for layout := range lineLayouts {
+			line := *e.Record
+			line.Text = appendLine(nil, e.Record, layout)
+			if miss = (plain{&line}).text(c.Line, path+".line"); miss == nil {
+				return nil
+			}
+		}
+		return miss
+	})
 }
 
 func (e plain) log(c *signatures.LogCondition, path string) *Miss {
@@ -164,6 +180,7 @@ func (e plain) log(c *signatures.LogCondition, path string) *Miss {
 	m = e.tests(m, attrTest{record.Container, c.Container, path + ".container"}, attrTest{record.SeverityText, c.Severity, path + ".severity"})
 	m = firstMiss(m, func() *Miss { return e.text(c.Contains, path+".contains") })
 	m = firstMiss(m, func() *Miss { return e.regex(c.Regex, path+".regex") })
+	m = firstMiss(m, func() *Miss { return e.jq(c.JQ, path+".jq") })
 	for i := range c.Fields {
 		m = firstMiss(m, func() *Miss { return e.field(&c.Fields[i], fmt.Sprintf("%s.fields[%d]", path, i)) })
 	}
@@ -288,6 +305,22 @@ func (e plain) regex(text, path string) *Miss {
 	}
 	if !re.Match(e.Text) {
 		return &Miss{path, "a text that matches " + quote(text), shown(string(e.Text), true)}
+	}
+	return nil
+}
+
+func (e plain) jq(text, path string) *Miss {
+	if text == "" {
+		return nil
+	}
+	code, err := signatures.CompileJQ(text)
+	if err != nil {
+		return &Miss{path, "a jq program that compiles", err.Error()}
+	}
+	if ok, err := evalJQ(code, e.Text); err != nil {
+		return &Miss{path, quote(text), err.Error()}
+	} else if !ok {
+		return &Miss{path, "a JSON line for which " + quote(text) + " gives more than null and false", shown(string(e.Text), true)}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (t *tests) decide(at uint32, a record.Attrs, s *Scratch) opinion {
 			return yes
 		case undecided:
 		}
-	case opKind, opValue, opText, opField, opRegex, opCEL: // they are about the record
+	case opKind, opValue, opText, opLine, opField, opRegex, opJQ, opCEL: // they are about the record
 	}
 	return undecided
 }

@@ -93,6 +93,12 @@ func (f *fold) explainRung(p *plan, role uint8) RungProgress {
 		}
 	}
 	x.Missing = f.missing(p, role)
+	if p.Frame != nil {
+		if r := f.frame; r != nil && len(r.slots[role]) > 0 {
+			x.Last = when(r.slots[role][len(r.slots[role])-1].time)
+		}
+		return x
+	}
 	if i := int(role); p.InOrder && i > 0 && i < len(p.Stages) && (f.windows == nil || !f.windows[i-1].satisfied) {
 		x.Missing += ", after " + p.Stages[i-1].Name
 	} else if i < len(p.Stages) && p.InOrder && i > 0 && r.FollowsWithin > 0 {
@@ -119,6 +125,9 @@ func (f *fold) explainTimers(p *plan) (list []string) {
 	if c := f.waiting; c != nil {
 		list = append(list, fmt.Sprintf("%s has its records; at %s it is known whether what speaks against it is absent", p.Stages[c.stage].Name, at(c.due)))
 	}
+	if r := f.frame; r != nil && r.due != never {
+		list = append(list, fmt.Sprintf("a frame is complete; at %s it is known whether what speaks against it is absent", at(r.due)))
+	}
 	if n := len(f.deferred); n > 0 {
 		list = append(list, fmt.Sprintf("%d records for later rungs wait for that", n))
 	}
@@ -142,6 +151,8 @@ func (v *verdict) text(p *plan) string {
 		what = p.rung(v.role).Name + " lasted"
 	case timerUnless:
 		what = "nothing speaks against " + p.rung(v.role).Name
+	case timerFrame:
+		what = "nothing speaks against the frame"
 	case noTimer, timerClear, timerQuiet, timerExpire:
 	}
 	answer := "true"

@@ -35,9 +35,14 @@ func (p *Program) ExplainRecord(r *record.Record, id string) ([]RoleVerdict, err
 	for _, c := range p.conditionsOf(n) {
 		role := int(c.role)
 		v := RoleVerdict{Role: role, Name: roleName(s, role), Path: rolePath(s, role), On: p.holds(c.met, r, &scratch)}
+		when := roleCondition(s, role)
+		if v.On && when != nil && (r.Kind == record.Log || r.Kind == record.Event) { // what the index finds is no test of the compiled form
+			v.Miss = FirstMiss(when, r)
+			v.On = v.Miss == nil
+		}
 		if !v.On {
 			v.Off = c.ended != none && p.holds(c.ended, r, &scratch)
-			if when := roleCondition(s, role); when != nil {
+			if when != nil {
 				v.Miss = FirstMiss(when, r)
 			}
 			if v.Miss == nil { // a limit's series, or what only the compiled form knows
@@ -68,6 +73,8 @@ func rolePath(s *signatures.Signature, role int) string {
 		return "incident.when"
 	case role == RoleClear:
 		return "clear.when"
+	case s.Frame != nil:
+		return fmt.Sprintf("frame.negates[%d].when", role-RoleUnless)
 	case role < RoleLimit:
 		return fmt.Sprintf("unless[%d].when", role-RoleUnless)
 	}
@@ -91,6 +98,8 @@ func roleCondition(s *signatures.Signature, role int) *signatures.Condition {
 		return &s.Incident.When
 	case role == RoleClear:
 		return s.Clear.When
+	case role >= RoleUnless && s.Frame != nil:
+		return &s.Frame.Negates[role-RoleUnless].When
 	case role >= RoleUnless && role < RoleLimit:
 		return &s.Unless[role-RoleUnless].When
 	}
@@ -105,6 +114,8 @@ func roleName(s *signatures.Signature, role int) string {
 		return "incident"
 	case role == RoleClear:
 		return "clear"
+	case role >= RoleUnless && s.Frame != nil:
+		return fmt.Sprintf("negate %d", role-RoleUnless+1)
 	case role >= RoleUnless && role < RoleLimit:
 		return fmt.Sprintf("unless %d", role-RoleUnless+1)
 	}

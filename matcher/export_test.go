@@ -31,3 +31,6 @@ func Ways() map[string]CompileOptions {
 	}
 	return ways
 }
+
+// Behave makes the engine's tracker work so.
+func (e *Engine) Behave(m manner) { e.tracker.Behave(m) }

@@ -49,7 +49,7 @@ func (f *flattener) add(e *expr) uint32 {
 			f.literals = append(f.literals, ref)
 		}
 		n.b = uint32(len(f.literals))
-	case opAny, opAll, opNot:
+	case opAny, opAll, opNot, opLine:
 		for i := range e.kids {
 			f.add(&e.kids[i])
 		}
@@ -65,6 +65,8 @@ func (f *flattener) add(e *expr) uint32 {
 		f.fields = append(f.fields, t)
 	case opRegex:
 		n.a = f.addRegex(e.key)
+	case opJQ:
+		n.a = f.jqs.add(e.key)
 	case opCEL:
 		n.a = f.cels.add(e.key)
 	}

@@ -84,6 +84,7 @@ type fold struct {
 	stamps   []stamp
 	outlook  *estimate // the forecast of the stage that may open an episode; never written after it is set
 	verdicts []verdict
+	frame    *frame     // nil without one, and while nothing came for it
 	done     []*episode // closed since they were last taken
 	lost     uint64     // details that a prompt fold forgot, until it is settled and they are counted
 }
@@ -187,6 +188,7 @@ func (f *fold) clone() *fold {
 	c := *f
 	c.done, c.lost = nil, 0
 	c.open = f.open.clone()
+	c.frame = f.frame.clone()
 	if f.windows != nil {
 		c.windows = slices.Clone(f.windows)
 		for i := range c.windows {
@@ -232,7 +234,7 @@ func (e *episode) reached(role uint8) bool {
 
 // idle reports whether nothing is kept that a later hit could need, and if something is, until when.
 func (f *fold) idle(p *plan) (nothing bool, until int64) {
-	if f.open != nil || f.waiting != nil || len(f.holds) > 0 {
+	if f.open != nil || f.waiting != nil || len(f.holds) > 0 || f.frame != nil && f.frame.due != never {
 		return false, never
 	}
 	until = f.at // a late hit counts as of the horizon, and must not number its episode like one that ended then
@@ -249,6 +251,9 @@ func (f *fold) idle(p *plan) (nothing bool, until int64) {
 	}
 	if n := len(f.stamps); n > 0 {
 		until = max(until, after(f.stamps[n-1].time, -p.lookBack))
+	}
+	if f.frame != nil {
+		until = max(until, f.frame.idle(p))
 	}
 	return until == longAgo, until
 }

@@ -17,6 +17,12 @@ type folder struct {
 func (f *fold) hit(p *folder, h *kept) {
 	f.at = max(f.at, h.time)
 	on := h.on & p.rungs
+	if p.Frame != nil && h.on&(p.rungs|p.negates) != 0 {
+		f.line(p, h)
+		if on != 0 {
+			return // only what fires is seen
+		}
+	}
 	if g := h.on & p.guards; g != 0 { // 1
 		f.stampAll(p, g, h.time)
 	}

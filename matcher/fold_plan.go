@@ -12,11 +12,13 @@ type plan struct {
 	held     uint64        // of those, the changes with `for`
 	sampled  uint64        // and the samples
 	guards   uint64        // the unless roles
+	negates  uint64        // the roles of a frame's negates
 	limits   uint64        // the limit roles
 	lookBack time.Duration // how far before a stage the earliest unless window begins, as a negative duration
 	keyAttrs map[string][]string
 	stub     bool   // the signature is gone; only what closes its warnings is known
 	number   uint32 // of the tracker's plans
+	keepAll  bool   // complete frames are kept for [Tracker.Firings]
 	plain    bool   // stages in order, none of which a record can reach otherwise than by being counted: see [Tracker.quietly]
 
 	settles time.Duration // how long after its deadline the absence of something can be told: the allowed lateness
@@ -46,10 +48,13 @@ func newPlan(c *Compiled, lateness time.Duration) *plan {
 		p.guards |= 1 << (RoleUnless + i)
 		p.lookBack = min(p.lookBack, c.Unless[i].Slide)
 	}
+	if c.Frame != nil {
+		p.negates = (1<<len(c.Frame.Negates) - 1) << RoleUnless
+	}
 	for i := range c.By {
 		p.keyAttrs[c.By[i].Name] = c.By[i].Attrs
 	}
-	p.plain = c.InOrder && p.held|p.sampled|p.guards|p.limits == 0
+	p.plain = c.Frame == nil && c.InOrder && p.held|p.sampled|p.guards|p.limits == 0
 	return p
 }
 
@@ -95,6 +100,9 @@ func (p *plan) guarded(stage int) bool {
 
 // outlived returns the rungs whose window a record of that time has left by now.
 func (p *plan) outlived(time, now int64) (roles uint64) {
+	if p.Frame != nil { // at another time and place than its own a record makes another figure
+		return p.rungs | p.negates
+	}
 	for role := range eachRole(p.rungs &^ p.held) {
 		if r := p.rung(role); r.Within > 0 && after(time, r.Within) < now {
 			roles |= 1 << role
@@ -106,6 +114,8 @@ func (p *plan) outlived(time, now int64) (roles uint64) {
 // knowable is when people could first be told of a turn: at its time, unless it needed that something did not happen.
 func (p *plan) knowable(t turn) int64 {
 	switch {
+	case p.Frame != nil && len(p.Frame.Negates) > 0:
+		return after(t.time, p.settles)
 	case t.role == noRole, p.held&(1<<t.role) == 0 && (int(t.role) >= len(p.Stages) || !p.guarded(int(t.role))):
 		return t.time
 	default:
@@ -119,7 +129,7 @@ func (p *plan) tells(path []turn) bool {
 		if t.state == codeImminent || t.state == codeIncident {
 			return true
 		}
-		if t.role != noRole && (int(t.role) == p.Tell || p.TellAny || p.InOrder && int(t.role) > p.Tell) {
+		if p.Frame == nil && t.role != noRole && (int(t.role) == p.Tell || p.TellAny || p.InOrder && int(t.role) > p.Tell) {
 			return true
 		}
 	}
@@ -134,5 +144,16 @@ func eachRole(roles uint64) func(yield func(uint8) bool) {
 				return
 			}
 		}
+	}
+}
+
+// firings is how often all that a signature needs was met in an episode, where that can be told: each frame takes as many records of a
+// stage as it counts, and a lone stage of single records takes one.
+func (p *plan) firings(e *episode) uint64 {
+	switch {
+	case p.stub, p.Frame == nil && (len(p.Stages) > 1 || p.Stages[0].Count > 1 || p.Stages[0].DistinctCount > 0 || p.Stages[0].Series != nil || p.Incident != nil):
+		return 0
+	default:
+		return e.count(0) / p.Stages[0].Count
 	}
 }

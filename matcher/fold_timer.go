@@ -15,6 +15,7 @@ const (
 	timerClear
 	timerQuiet
 	timerExpire
+	timerFrame // fires between unless and clear
 )
 
 // next returns the timer that fires first, and when; place is the hold's place.
@@ -28,6 +29,9 @@ func (f *fold) next(p *plan) (due int64, kind timerKind, place int) {
 	}
 	if f.waiting != nil && f.waiting.due < due {
 		due, kind = f.waiting.due, timerUnless
+	}
+	if f.frame != nil && f.frame.due < due {
+		due, kind = f.frame.due, timerFrame
 	}
 	if f.clearDue < due {
 		due, kind = f.clearDue, timerClear
@@ -55,6 +59,8 @@ func (f *fold) fire(p *folder, due int64, kind timerKind, place int) {
 		f.fireHold(p, due, place)
 	case timerUnless:
 		f.decide(p, due)
+	case timerFrame:
+		f.decideFrames(p, moment{at: due, now: after(due, 1), claim: true})
 	case timerClear:
 		f.clearDue = never
 		if f.claim(p, kind, noRole, p.StageKinds, due) {

@@ -288,6 +288,12 @@ func (d dice) record(i, span int, source life) sourced {
 	switch r.Kind {
 	case record.Event:
 		attrs[record.EventReason] = pick(d, "R0", "R1", "R2", "R3", "R4")
+		if d.chance(70) {
+			attrs[record.EventType] = pick(d, "Normal", "Warning")
+		}
+		if d.chance(50) {
+			attrs[record.ObjectKind], attrs[record.ObjectName] = "Pod", "p"
+		}
 		if d.chance(10) {
 			r.Count = uint32(d.IntN(4) + 1)
 		}
@@ -450,6 +456,15 @@ func (d dice) leaf() signatures.Condition {
 		if d.chance(40) {
 			c.Event.Message = d.text()
 		}
+		if d.chance(20) {
+			c.Event.Line = d.text()
+			if d.chance(50) {
+				c.Event.Line = signatures.Text{Regex: pick(d, `R[01]\s+pod/`, `^Warning R0`, `(alpha|beta)$`)}
+			}
+			if d.chance(50) {
+				c.Event.Reason = signatures.Match{}
+			}
+		}
 		if d.chance(30) {
 			c.Event.Object = &signatures.ObjectMatch{Kind: is(pick(d, "Pod", "Node"))}
 		}
@@ -457,6 +472,9 @@ func (d dice) leaf() signatures.Condition {
 		c.Log = &signatures.LogCondition{Contains: d.text()}
 		if d.chance(30) {
 			c.Log.Regex = pick(d, `be+ta`, `alpha (beta|gamma)`, `(?i)ALPHA`, `took=[0-9]+m?s`, `^it says`, `gamma$`)
+		}
+		if d.chance(15) {
+			c.Log.JQ = pick(d, jqTwins()...).text
 		}
 		if d.chance(20) {
 			c.Log.Component = is(pick(d, "c0", "c1"))

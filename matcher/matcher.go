@@ -19,6 +19,7 @@ const (
 	RoleClear    = 41
 	RoleUnless   = 42 // 42 to 49: the signature's unless list
 	MaxUnless    = 8
+	MaxNegates   = 22 // 42 to 63: the negates of a signature with a frame, which has neither unless nor limits
 	RoleLimit    = 50 // 50 to 63: the limit series of samples with `of`, in the order of their conditions
 	MaxLimits    = 14
 )
@@ -81,13 +82,14 @@ type Warning struct {
 	KeyText string        `json:"key"`       // the values, joined by a slash
 
 	State    State      `json:"state"`
-	Stage    string     `json:"stage"`            // the name of the highest rung reached: a stage, or "incident"
-	Reached  []Reached  `json:"reached"`          // rungs in the order in which they were reached
-	Total    int        `json:"total"`            // how many stages there are (or are needed) before the incident
-	Next     *Next      `json:"next,omitempty"`   // what is expected next, while it is not final
-	Opened   time.Time  `json:"opened"`           // the first stage
-	Time     time.Time  `json:"time"`             // what this revision tells happened then
-	Closed   *time.Time `json:"closed,omitempty"` // final states only
+	Stage    string     `json:"stage"`             // the name of the highest rung reached: a stage, or "incident"
+	Reached  []Reached  `json:"reached"`           // rungs in the order in which they were reached
+	Firings  uint64     `json:"firings,omitempty"` // of a signature with a frame, or of a single record: how often it was met since it opened
+	Total    int        `json:"total"`             // how many stages there are (or are needed) before the incident
+	Next     *Next      `json:"next,omitempty"`    // what is expected next, while it is not final
+	Opened   time.Time  `json:"opened"`            // the first stage
+	Time     time.Time  `json:"time"`              // what this revision tells happened then
+	Closed   *time.Time `json:"closed,omitempty"`  // final states only
 	Incident *time.Time `json:"incident,omitempty"`
 	// Lead is how long before the incident people could first be told; only when it happened. What hangs on an absence can be told when
 	// that is settled, the allowed lateness after its deadline.

@@ -49,6 +49,13 @@ func naiveRoles(s *signatures.Signature, r *record.Record) (on, off uint64) {
 			on |= 1 << (matcher.RoleUnless + i)
 		}
 	}
+	if s.Frame != nil {
+		for i := range s.Frame.Negates {
+			if naiveMeets(&s.Frame.Negates[i].When, r) {
+				on |= 1 << (matcher.RoleUnless + i)
+			}
+		}
+	}
 	return on, off
 }
 
@@ -138,10 +145,43 @@ func celTwins() []celTwin {
 	}
 }
 
+// jqTwin is a jq program and the same in Go.
+type jqTwin struct {
+	text  string
+	meets func(line string) bool
+}
+
+func jqTwins() []jqTwin {
+	field := func(line, name string) any {
+		var v map[string]any
+		if json.Unmarshal([]byte(line), &v) != nil {
+			return nil
+		}
+		return v[name]
+	}
+	return []jqTwin{
+		{`select(.level == "warn")`, func(line string) bool { return field(line, "level") == "warn" }},
+		{`.took`, func(line string) bool { v := field(line, "took"); return v != nil && v != false }},
+		{`.a.b | test("al.ha")`, func(line string) bool {
+			a, _ := field(line, "a").(map[string]any)
+			b, _ := a["b"].(string)
+			return regexp.MustCompile("al.ha").MatchString(b)
+		}},
+	}
+}
+
 func naiveEvent(c *signatures.EventCondition, r *record.Record) bool {
 	if r.Kind != record.Event || !naiveField(c.Type, r, record.EventType) || !naiveField(c.Reason, r, record.EventReason) ||
 		!naiveText(c.Message, string(r.Text)) || !naiveField(c.Source, r, record.EventSource) {
 		return false
+	}
+	if !c.Line.IsZero() {
+		kind := strings.ToLower(r.Attrs.Value(record.ObjectKind)) + "/" + r.Attrs.Value(record.ObjectName)
+		words := []string{r.Attrs.Value(record.EventType), r.Attrs.Value(record.EventReason), kind, string(r.Text)}
+		table := append([]string{r.Attrs.Value(record.Namespace), "0s"}, words...)
+		if words[0] != "Normal" && words[0] != "Warning" || !naiveText(c.Line, strings.Join(words, " ")) && !naiveText(c.Line, strings.Join(table, "   ")) {
+			return false
+		}
 	}
 	o := c.Object
 	return o == nil || naiveField(o.Kind, r, record.ObjectKind) && naiveField(o.Name, r, record.ObjectName) && naiveField(o.Namespace, r, record.Namespace)
@@ -160,6 +200,11 @@ func naiveLog(c *signatures.LogCondition, r *record.Record) bool {
 	}
 	if c.Regex != "" && !regexp.MustCompile(c.Regex).MatchString(line) {
 		return false
+	}
+	if c.JQ != "" {
+		if i := slices.IndexFunc(jqTwins(), func(t jqTwin) bool { return t.text == c.JQ }); i < 0 || !jqTwins()[i].meets(line) {
+			return false
+		}
 	}
 	for i := range c.Fields {
 		if !naiveLogField(&c.Fields[i], line) {

@@ -237,7 +237,8 @@ type ScanStats struct {
 	Hits       uint64
 	Regexes    uint64 // regular expressions that were run
 	CEL        uint64 // CEL expressions that were evaluated
-	CELErrors  uint64 // and those of them that failed or were too dear; the condition is then not met
+	CELErrors  uint64 // those of them that failed or were too dear, and jq programs that were too dear; the condition is then not met
+	JQ         uint64 // jq programs that were run
 }
 
 // Scratch is the memory of one goroutine's scans. The zero Scratch is ready for use with any program; it grows to what the
@@ -259,6 +260,7 @@ type Scratch struct {
 	needPatterns bool // some record of the batch does
 	lowered      []byte
 	unescaped    []byte
+	line         []byte
 	record       record.Record
 }
 

@@ -11,7 +11,7 @@ import (
 
 // ProgramFormat is the number of the form in which programs are stored. It grows with every change of what the tables mean; a program
 // of another number is compiled anew.
-const ProgramFormat = 1
+const ProgramFormat = 3
 
 // programMark begins a stored program.
 const programMark = "forewarn"
@@ -112,6 +112,7 @@ func (t *tests) appendTo(w *flatWriter) {
 	putSlice(w, t.fields)
 	t.regexes.appendTo(w)
 	t.cels.appendTo(w)
+	t.jqs.appendTo(w)
 }
 
 func (t *tests) read(r *flatReader) {
@@ -119,6 +120,7 @@ func (t *tests) read(r *flatReader) {
 	t.matchers, t.lists, t.limits, t.fields = getGrowing[matcher](r), getGrowing[uint32](r), getGrowing[limitPair](r), getGrowing[fieldTest](r)
 	t.regexes.read(r)
 	t.cels.read(r)
+	t.jqs.read(r)
 	if r.err == nil {
 		t.check(r)
 	}
@@ -176,7 +178,7 @@ func (t *tests) soundNode(n *testNode, at uint32) bool {
 		return below(n.a, len(t.limits))
 	case opText:
 		return n.a <= n.b && uint64(n.b) <= uint64(len(t.literals))
-	case opAny, opAll:
+	case opAny, opAll, opLine:
 		return true
 	case opNot:
 		return n.end > at+1
@@ -184,6 +186,8 @@ func (t *tests) soundNode(n *testNode, at uint32) bool {
 		return below(n.a, len(t.fields))
 	case opRegex:
 		return below(n.a, len(t.regexes.ends))
+	case opJQ:
+		return below(n.a, len(t.jqs.texts))
 	case opCEL:
 		return below(n.a, len(t.cels.texts))
 	}

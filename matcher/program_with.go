@@ -107,7 +107,7 @@ func (p *Program) fork() {
 	t := &p.tests
 	t.nodes, t.bytes, t.words, t.literals = slices.Clone(t.nodes), slices.Clone(t.bytes), slices.Clone(t.words), slices.Clone(t.literals)
 	t.matchers, t.lists, t.limits, t.fields = slices.Clone(t.matchers), slices.Clone(t.lists), slices.Clone(t.limits), slices.Clone(t.fields)
-	t.regexes, t.cels = t.regexes.fork(), t.cels.fork()
+	t.regexes, t.cels, t.jqs = t.regexes.fork(), t.cels.fork(), t.jqs.fork()
 	p.conditions, p.entries, p.recipes = slices.Clone(p.conditions), slices.Clone(p.entries), slices.Clone(p.recipes)
 	p.own = slices.Clone(p.own)
 	patterns := *p.patterns

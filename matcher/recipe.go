@@ -42,6 +42,18 @@ func (w *writer) recipe(c *Compiled, s *signatures.Signature, key func([]string)
 		w.int(int64(g.Window))
 		w.byte(g.Kinds)
 	}
+	w.bool(c.Frame != nil)
+	if f := c.Frame; f != nil {
+		w.int(int64(f.Window))
+		w.bool(f.Stream)
+		list(w, f.Negates, func(n Negate) {
+			w.int(int64(n.Window))
+			w.int(int64(n.Slide))
+			w.uint(uint64(n.Anchor))
+			w.bool(n.Absolute)
+			w.byte(n.Kinds)
+		})
+	}
 }
 
 func (w *writer) rung(r *Rung, d *signatures.Distinct, key func([]string) uint32) {
@@ -106,6 +118,13 @@ func (p *Program) compiled(n uint32) *Compiled {
 	c.Unless = items(&r, 1, func() Guard {
 		return Guard{Stage: int(r.uint()), Slide: time.Duration(r.int()), Window: time.Duration(r.int()), Kinds: r.byte()}
 	})
+	if r.bool() {
+		c.Frame = &Frame{Window: time.Duration(r.int()), Stream: r.bool()}
+		c.Frame.Negates = items(&r, 5, func() Negate {
+			return Negate{Window: time.Duration(r.int()), Slide: time.Duration(r.int()), Anchor: int(r.uint()), Absolute: r.bool(), Kinds: r.byte()}
+		})
+		c.Frame.derive()
+	}
 	if r.err != nil || !c.sound() || slices.ContainsFunc(p.conditionsOf(n), func(x condition) bool { return !c.has(x.role) }) {
 		return nil
 	}
@@ -157,7 +176,23 @@ func (c *Compiled) sound() bool {
 	return len(c.Stages) > 0 && len(c.Stages) <= MaxStages && len(c.Unless) <= MaxUnless && c.Expire > 0 &&
 		c.Need >= 0 && c.Need <= len(c.Stages) && c.Tell >= 0 && c.Tell < len(c.Stages) &&
 		!slices.ContainsFunc(c.Stages, func(r Rung) bool { return !limit(&r) }) && (c.Incident == nil || limit(c.Incident)) &&
-		!slices.ContainsFunc(c.Unless, func(g Guard) bool { return g.Stage < 0 || g.Stage >= len(c.Stages) })
+		!slices.ContainsFunc(c.Unless, func(g Guard) bool { return g.Stage < 0 || g.Stage >= len(c.Stages) }) && c.soundFrame()
+}
+
+// soundFrame is sound for what a frame adds.
+func (c *Compiled) soundFrame() bool {
+	if c.Frame == nil {
+		return true
+	}
+	records := uint64(0)
+	for i := range c.Stages {
+		if c.Stages[i].Count < 1 || c.Stages[i].Count > signatures.MaxCount {
+			return false
+		}
+		records += c.Stages[i].Count
+	}
+	return c.Frame.Window >= 0 && c.Incident == nil && len(c.Unless) == 0 && len(c.Frame.Negates) <= MaxNegates &&
+		!slices.ContainsFunc(c.Frame.Negates, func(n Negate) bool { return n.Anchor < 0 || uint64(n.Anchor) >= records })
 }
 
 // has reports whether a role stands for something.
@@ -167,6 +202,8 @@ func (c *Compiled) has(role uint8) bool {
 		return c.Incident != nil
 	case role == RoleClear:
 		return c.Clear
+	case role >= RoleUnless && c.Frame != nil:
+		return int(role-RoleUnless) < len(c.Frame.Negates)
 	case role >= RoleLimit:
 		return role < RoleLimit+MaxLimits
 	case role >= RoleUnless:

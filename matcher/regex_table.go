@@ -12,6 +12,7 @@ type regexTable struct {
 	bytes []byte // the expressions, one after the other
 	ends  []uint32
 	made  lazy[regexp.Regexp]
+	plain bool // package regexp decides alone
 }
 
 // maxRegexes is how many compiled expressions are kept: some ten megabytes of them.
@@ -50,7 +51,7 @@ func (s *Scratch) regexMatch(t *regexTable, n uint32, text []byte) bool {
 	re := s.regexes.get(t, n)
 	before := re.size
 	matched, sure := re.match(text)
-	sure = sure && s.program.options.off&offLazy == 0
+	sure = sure && !t.plain
 	s.regexes.size += re.size - before
 	if sure {
 		return matched
@@ -90,7 +91,7 @@ func (s *scratchRegexes) get(t *regexTable, n uint32) *lazyRegex {
 
 // fork returns a copy that can grow without t.
 func (t *regexTable) fork() regexTable {
-	c := regexTable{bytes: slices.Clone(t.bytes), ends: slices.Clone(t.ends)}
+	c := regexTable{bytes: slices.Clone(t.bytes), ends: slices.Clone(t.ends), plain: t.plain}
 	c.made.grow(len(c.ends))
 	return c
 }

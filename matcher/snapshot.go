@@ -307,6 +307,7 @@ func (t *Tracker) restoreProgress(r *reader, digest uint64, key string) {
 	if stub != nil && !known && r.err == nil {
 		p.plan = newPlan(stub, t.options.Lateness)
 		p.plan.stub = true
+		p.settled.frame = nil // without its signature nothing can complete it
 	}
 	if r.err != nil || p.plan == nil {
 		if r.err == nil { // its signature is gone, and nobody was told of it
@@ -364,7 +365,8 @@ func (p *progress) fits() bool {
 			!slices.ContainsFunc(e.met, func(m met) bool { return !role(m.role) })
 	}
 	switch {
-	case !ok(f.open) || f.open != nil && (f.open.state().final() || f.open.number != f.episodes || f.episodes == 0),
+	case !f.frame.fits(pl),
+		!ok(f.open) || f.open != nil && (f.open.state().final() || f.open.number != f.episodes || f.episodes == 0),
 		f.windows != nil && len(f.windows) != pl.slots(),
 		f.windows == nil && (f.open != nil || f.waiting != nil),
 		f.waiting != nil && (f.waiting.stage < 0 || f.waiting.stage >= len(pl.Stages)),

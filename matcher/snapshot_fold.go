@@ -20,6 +20,7 @@ const (
 	hasDeferred
 	hasLimits
 	hasOutlook
+	hasFrame
 )
 
 // has is what there is of f.
@@ -40,6 +41,7 @@ func (f *fold) has() (bits uint64) {
 		{len(f.deferred) > 0, hasDeferred},
 		{len(f.limits) > 0, hasLimits},
 		{f.outlook != nil, hasOutlook},
+		{f.frame != nil, hasFrame},
 	} {
 		if x.there {
 			bits |= x.bit
@@ -136,6 +138,9 @@ func (w *writer) rest(f *fold, has uint64) {
 			w.texts(v.silent)
 		})
 	}
+	if has&hasFrame != 0 {
+		w.frame(f.frame)
+	}
 }
 
 // body reads into p, whose memory it uses again. The plan of p is known.
@@ -163,7 +168,7 @@ func (r *reader) body(p *progress) {
 	if has&^(hasOpen|hasWindows|hasTold) != 0 {
 		r.rest(f, has)
 	}
-	if has >= hasOutlook<<1 {
+	if has >= hasFrame<<1 {
 		r.fail()
 	}
 }
@@ -278,6 +283,9 @@ func (r *reader) rest(f *fold, has uint64) {
 	}
 	if has&hasVerdicts != 0 {
 		f.verdicts = items(r, 6, r.verdict)
+	}
+	if has&hasFrame != 0 {
+		f.frame = r.frame()
 	}
 }
 

@@ -21,6 +21,7 @@ type tests struct {
 	fields   []fieldTest
 	regexes  regexTable
 	cels     celTable
+	jqs      jqTable
 }
 
 // none stands where a number of a table can be missing.

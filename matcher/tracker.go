@@ -50,6 +50,8 @@ type Tracker struct {
 	touches  uint64
 	evidence evidenceLog
 	changes  []Change
+	firings  []Firing
+	over     bool // nothing more will come
 	dirty    []dirtySlot
 	replaced []evidence          // what the store holds of the progresses that changed
 	removed  map[string]bool     // storage keys
@@ -77,7 +79,8 @@ type progress struct {
 	pendings []*kept // memory for a few
 	weight   uint64  // while asleep: of what pending hits add to the current stage
 	told     []told
-	floor    int64 // nothing older can be folded any more, beside the horizon
+	complete uint64 // the number of the last frame that was collected
+	floor    int64  // nothing older can be folded any more, beside the horizon
 
 	due   int64
 	place int // in the timers, or -1
@@ -106,6 +109,7 @@ func (t *Tracker) plan(digest uint64) *plan {
 	if !known {
 		if c := t.program.Lookup(digest); c != nil {
 			p = newPlan(c, t.options.Lateness)
+			p.keepAll = t.options.Firings
 			t.number(p)
 			t.plans[digest] = p
 		}
@@ -349,7 +353,7 @@ func (t *Tracker) settler(p *progress) *folder {
 	return &folder{
 		plan: p.plan,
 		absent: func(kinds uint8, deadline int64) (bool, []string) {
-			sure, silent := t.water.absent(kinds, p.elsewhere, deadline)
+			sure, silent := t.silenceOf(p, kinds, deadline)
 			if !sure {
 				t.stats.Unknown++
 			}

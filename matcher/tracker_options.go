@@ -28,6 +28,8 @@ type TrackerOptions struct {
 	Details Details
 	// MaxSeen is how many hits are remembered so that a repeat is known. 1,000,000 when 0.
 	MaxSeen int
+	// Firings keeps every complete frame for [Tracker.Firings], which must then be called: they are not bounded.
+	Firings bool
 }
 
 // filled returns o with its defaults, or says what is wrong with it.

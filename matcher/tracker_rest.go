@@ -204,6 +204,9 @@ func (t *Tracker) unpack(p *progress, n uint32) {
 	_, body := openFacts(t.head(n).rest)
 	r := reader{b: body, version: snapshotVersion}
 	r.body(p)
+	if p.complete = 0; p.settled.frame != nil { // what rests was collected
+		p.complete = p.settled.frame.total
+	}
 }
 
 // peek returns the progress of a slot to be looked at. It belongs to the table, or is a copy.
@@ -415,6 +418,9 @@ func (p *progress) eachEvidence(fn func(evidence)) {
 	}
 	for i := range f.holds {
 		some(f.holds[i].step.text)
+	}
+	if f.frame != nil {
+		f.frame.eachEvidence(some)
 	}
 	for i := range p.told {
 		ofEpisode(p.told[i].episode)

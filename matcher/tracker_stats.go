@@ -18,6 +18,7 @@ type Stats struct {
 	ForgottenIDs    uint64 `json:"forgotten_ids"`
 	ShedEvidence    uint64 `json:"shed_evidence"`
 	CELErrors       uint64 `json:"cel_errors"` // of an Engine's scan; a tracker has none
+	Disordered      uint64 `json:"disordered"` // of an Engine in reference order; a tracker has none
 
 	Hits      uint64 `json:"hits"`
 	Repeats   uint64 `json:"repeats"`   // hits that were taken before
@@ -36,7 +37,7 @@ type Stats struct {
 func (s *Stats) Losses() map[string]uint64 {
 	return map[string]uint64{
 		"evicted_progress": s.EvictedProgress, "settled_early": s.SettledEarly, "evicted_detail": s.EvictedDetail, "late": s.Late,
-		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors, "shed_evidence": s.ShedEvidence,
+		"late_sample": s.LateSamples, "stale": s.Stale, "forgotten_ids": s.ForgottenIDs, "cel_errors": s.CELErrors, "shed_evidence": s.ShedEvidence, "disordered": s.Disordered,
 	}
 }
 
@@ -88,7 +89,11 @@ func (t *Tracker) Open() []Warning {
 	for p := range t.eachTold {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				list = append(list, t.warning(p, x))
+				y := *x
+				if e := p.current().open; e != nil && e.number == y.episode.number && slices.Equal(e.path, y.episode.path) {
+					y.episode = e // it counted on since people were told
+				}
+				list = append(list, t.warning(p, &y))
 			}
 		}
 	}

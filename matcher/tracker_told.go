@@ -19,6 +19,7 @@ type told struct {
 
 // tell compares what the folds say with what people were told, and collects the revisions between.
 func (t *Tracker) tell(p *progress) {
+	t.collectFirings(p)
 	closed := p.settled.done // closed for good
 	p.settled.done = nil
 	for _, e := range closed {

@@ -53,7 +53,7 @@ func (t *Tracker) warning(p *progress, x *told) Warning {
 	w := Warning{
 		ID: x.text(p), Revision: x.revision, Signature: s.ID, Digest: p.plan.DigestText, Title: s.Title, Severity: s.Severity, Impact: s.Impact,
 		Key: key.attrs(), KeyText: key.values(),
-		State: x.state(), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
+		State: x.state(), Firings: p.plan.firings(e), Total: p.plan.Need, Opened: when(e.opened), Reason: e.reason, Incomplete: e.flaws.texts(), Silent: slices.Clone(e.silent),
 	}
 	told, known := int64(never), int64(longAgo)
 	for i, turn := range e.path {
@@ -195,6 +195,9 @@ func (p *progress) current() *fold {
 // missing says how far the window of a rung is.
 func (f *fold) missing(p *plan, role uint8) string {
 	r := p.rung(role)
+	if p.Frame != nil {
+		return f.frame.missing(p, int(role))
+	}
 	var have uint64
 	var values int
 	if f.windows != nil {

@@ -31,7 +31,7 @@ func (c *checker) anchored(w *Condition) bool {
 	switch {
 	case w.Event != nil:
 		e := w.Event
-		return anchorMatch(e.Reason) || anchorText(e.Message) || anchorMatch(e.Source) || e.Object != nil && anchorMatch(e.Object.Kind)
+		return anchorMatch(e.Reason) || anchorText(e.Message) || anchorMatch(e.Source) || anchorText(e.Line) || e.Object != nil && anchorMatch(e.Object.Kind)
 	case w.Log != nil:
 		l := w.Log
 		return anchorMatch(l.Component) || anchorMatch(l.Container) || anchorText(l.Contains) || literalRegex(l.Regex) ||

@@ -92,6 +92,7 @@ func (c *checker) signature() {
 	}
 	c.key("by", s.By)
 	c.stages()
+	c.frame()
 	c.incident()
 	c.unless()
 	c.clear()

@@ -156,6 +156,7 @@ func (c *checker) event(path string, e *EventCondition) {
 	c.enumMatch(child(path, "type"), e.Type, []string{"Normal", "Warning"})
 	c.match(child(path, "reason"), e.Reason)
 	c.text(child(path, "message"), e.Message)
+	c.text(child(path, "line"), e.Line)
 	c.match(child(path, "source"), e.Source)
 	if o := e.Object; o != nil {
 		p := child(path, "object")
@@ -183,6 +184,7 @@ func (c *checker) log(path string, l *LogCondition) {
 	c.enumMatch(child(path, "severity"), l.Severity, []string{"debug", "info", "warn", "error", "fatal"})
 	c.text(child(path, "contains"), l.Contains)
 	c.regex(child(path, "regex"), l.Regex)
+	c.jq(child(path, "jq"), l.JQ)
 	for i := range l.Fields {
 		f, p := &l.Fields[i], element(child(path, "fields"), i)
 		c.match(child(p, "is"), f.Is)
@@ -208,7 +210,7 @@ func (c *checker) price(path string, l *LogCondition) {
 			"add `contains` with a text that is in every such line")
 		return
 	}
-	if regex == "" && l.Contains.IsZero() && len(l.Fields) == 0 && l.Container.IsZero() && !l.Component.IsZero() {
+	if regex == "" && l.JQ == "" && l.Contains.IsZero() && len(l.Fields) == 0 && l.Container.IsZero() && !l.Component.IsZero() {
 		c.warn(path, "every line of the component meets this", "add contains, regex or fields")
 	}
 }

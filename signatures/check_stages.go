@@ -63,7 +63,7 @@ func (c *checker) stageName(path, name string, names []string) {
 
 // rung checks what a stage and the incident have in common.
 func (c *checker) rung(path string, when *Condition, count int, distinct *Distinct, within Duration) {
-	c.condition(child(path, "when"), when, place{rung: true, whole: true})
+	c.condition(child(path, "when"), when, place{rung: c.s.Frame == nil, whole: true})
 	if !c.anchored(when) {
 		c.noAnchor(child(path, "when"), when)
 	}
@@ -85,6 +85,7 @@ func (c *checker) rung(path string, when *Condition, count int, distinct *Distin
 	}
 	many := count > 1 || distinct != nil
 	switch {
+	case c.s.Frame != nil: // it has one window for all
 	case within < 0:
 		c.error(child(path, "within"), "a window can't be negative", "")
 	case many && within == 0:

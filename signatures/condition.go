@@ -25,6 +25,7 @@ type EventCondition struct {
 	Reason  Match        `yaml:"reason,omitempty" json:"reason,omitzero" doc:"The event's reason, exactly; a list means any of them."`
 	Message Text         `yaml:"message,omitempty" json:"message,omitzero" doc:"The event's message contains this."`
 	Object  *ObjectMatch `yaml:"object,omitempty" json:"object,omitempty" doc:"What the event is about."`
+	Line    Text         `yaml:"line,omitempty" json:"line,omitzero" doc:"The event, written as one line of text as kubectl and other tools do, contains this."`
 	Source  Match        `yaml:"source,omitempty" json:"source,omitzero" doc:"The reporting controller: kubelet, node-controller."`
 }
 
@@ -42,6 +43,7 @@ type LogCondition struct {
 	Severity  Match      `yaml:"severity,omitempty" json:"severity,omitzero" doc:"The line's level, lower case: debug, info, warn, error, fatal."`
 	Contains  Text       `yaml:"contains,omitempty" json:"contains,omitzero" doc:"The line contains this text; a list means any of them."`
 	Regex     string     `yaml:"regex,omitempty" json:"regex,omitempty" doc:"The line matches this RE2 expression anywhere."`
+	JQ        string     `yaml:"jq,omitempty" json:"jq,omitempty" doc:"A jq program that gives something other than null and false for the line, which is JSON."`
 	Fields    []LogField `yaml:"fields,omitempty" json:"fields,omitempty" doc:"Fields of a JSON or logfmt line."`
 }
 

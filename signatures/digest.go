@@ -11,7 +11,7 @@ import (
 // file. Equal digests mean that one can stand for the other.
 func (s *Signature) Digest() [sha256.Size]byte {
 	c := *s
-	c.Tests, c.source = nil, nil
+	c.Tests, c.source, c.origin = nil, nil, nil
 	b, err := json.Marshal(c) // field order is fixed and map keys are sorted, so this is canonical
 	if err != nil {
 		// Only a NaN or an infinity in a threshold can get here, and Parse refuses both.

@@ -45,6 +45,9 @@ func (d *document) root() *yaml.Node {
 // Position tells where in its file a field of the signature stands: path is written as in [Problem]. A field that is absent or was
 // written in a short form gives the place of the nearest thing around it. ok is false when the signature was not read from text.
 func (s *Signature) Position(path string) (file string, line, column int, ok bool) {
+	if s.source == nil && s.origin != nil {
+		return s.origin.File, s.origin.Line, s.origin.Column, true
+	}
 	if s.source == nil {
 		return "", 0, 0, false
 	}
@@ -63,10 +66,18 @@ func (s *Signature) Problem(path, message, suggestion string) Problem {
 	p := Problem{File: "signature " + s.ID, Path: path, Severity: LevelError, Message: message, Suggestion: suggestion}
 	if file, line, column, ok := s.Position(path); ok {
 		p.File, p.Line, p.Column = file, line, column
-		p.Snippet = s.source.chunk.src.snippet(line, column)
+		if s.source == nil {
+			p.Snippet = s.origin.Snippet
+		} else {
+			p.Snippet = s.source.chunk.src.snippet(line, column)
+		}
 	}
 	return p
 }
+
+// Place says where a signature of another language stands: of at, the file, place and snippet count. [Signature.Position] gives it for
+// every path. It is for readers of those languages, before anyone else has the signature.
+func (s *Signature) Place(at Problem) { s.origin = &at }
 
 func (s *source) snippet(line, column int) string {
 	if line < 1 || line > len(s.lines) {

@@ -16,6 +16,8 @@ var places = []struct {
 	{reflect.TypeFor[Stage](), "a stage"},
 	{reflect.TypeFor[Clear](), "clear"},
 	{reflect.TypeFor[Unless](), "an element of unless"},
+	{reflect.TypeFor[Frame](), "frame"},
+	{reflect.TypeFor[Negate](), "an element of negates"},
 	{reflect.TypeFor[Incident](), "incident"},
 	{reflect.TypeFor[Condition](), "when"},
 	{reflect.TypeFor[EventCondition](), "event"},

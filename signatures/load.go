@@ -89,8 +89,9 @@ func fileProblem(name string, err error) Problem {
 	return Problem{File: name, Severity: LevelError, Message: message}
 }
 
+// isYAML knows YAML by its name, packed or not; what is packed only a Foreign reads.
 func isYAML(name string) bool {
-	ext := path.Ext(name)
+	ext := path.Ext(strings.TrimSuffix(name, ".gz"))
 	return ext == ".yaml" || ext == ".yml"
 }
 

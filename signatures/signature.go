@@ -45,6 +45,7 @@ type Signature struct {
 	Tell   string   `yaml:"tell,omitempty" json:"tell,omitempty" doc:"The name of the stage from which people are told; without it the first (with order any: whichever is seen first)."`
 	Stages []Stage  `yaml:"stages" json:"stages" doc:"The rungs of the ladder, at least one and at most 40."`
 
+	Frame    *Frame    `yaml:"frame,omitempty" json:"frame,omitempty" doc:"The stages are a figure in time that uses up the records it is made of, as CRE rules describe it."`
 	Incident *Incident `yaml:"incident,omitempty" json:"incident,omitempty" doc:"The failure itself, so that lead time is measured."`
 	Unless   []Unless  `yaml:"unless,omitempty" json:"unless,omitempty" doc:"What, if it is seen, shows that this is not the failure."`
 	Clear    Clear     `yaml:"clear" json:"clear" doc:"When it is over: a condition, a quiet time, or both (whichever comes first)."`
@@ -53,6 +54,7 @@ type Signature struct {
 	Remedies []Remedy `yaml:"remedies,omitempty" json:"remedies,omitempty" doc:"What to do, the safest first."`
 	Tests    []Test   `yaml:"tests,omitempty" json:"tests,omitempty" doc:"Records and what they must raise; at least one that fires and one near miss."`
 
+	origin *Problem  // the place of a signature that was read from another language; nil else
 	source *document // where it was read from, for positions; nil when it was loaded from the store
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
 	"github.com/forewarn/forewarn/signatures"
+	"github.com/forewarn/forewarn/signatures/cre"
 )
 
 // armory keeps the signatures of a running process. What their files gave is in the store: the compiled form is loaded at the start, bodies
@@ -170,9 +171,13 @@ func (a *armory) options() matcher.CompileOptions {
 	}
 }
 
-// reader names this very binary, because another one may read the same file differently, and what decides which signatures apply.
+// rules says how CRE files are read.
+func (a *armory) rules() cre.Options { return cre.Options{Sources: a.settings.Sources} }
+
+// reader names this very binary, because another one may read the same file differently, and what else decides how a file is read and which
+// signatures apply.
 func (a *armory) reader() string {
-	where := fmt.Sprintf("%v", a.options()) // maps are printed in the order of their keys
+	where := fmt.Sprint(a.options(), a.settings.Sources) // maps are printed in the order of their keys
 	exe, err := os.Executable()
 	if err != nil {
 		return version + where

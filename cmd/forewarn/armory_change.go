@@ -92,6 +92,7 @@ func (a *armory) read(c *change, known *store.Set, files []signatures.FileInfo) 
 	}
 	results := make([]reading, len(files))
 	var group errgroup.Group
+	o := signatures.Options{Foreign: a.rules().Read}
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
 		f := was[files[i].Path]
@@ -100,7 +101,7 @@ func (a *armory) read(c *change, known *store.Set, files []signatures.FileInfo) 
 			continue
 		}
 		group.Go(func() error {
-			results[i].read(&files[i], f)
+			results[i].read(&files[i], f, o)
 			return nil
 		})
 	}
@@ -144,13 +145,13 @@ type reading struct {
 const settled = 2 * time.Second
 
 // read reads a file that was known as f, or not at all. One that became bad goes on with its last version that had no error.
-func (r *reading) read(info *signatures.FileInfo, f *store.SetFile) {
+func (r *reading) read(info *signatures.FileInfo, f *store.SetFile, o signatures.Options) {
 	began := time.Now()
 	var hash [32]byte
 	if f != nil && !f.Unsound {
 		hash = f.Hash
 	}
-	file, changed, list, problems := signatures.Options{}.ReadFile(info.Path, hash)
+	file, changed, list, problems := o.ReadFile(info.Path, hash)
 	bad := len(signatures.Errors(problems)) > 0
 	switch {
 	case !changed:

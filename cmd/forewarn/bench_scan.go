@@ -33,7 +33,7 @@ func newBenchScan(g *globals) *cobra.Command {
 		Short: "Measure the engine alone: batches to hits",
 		Long: `scan measures how much text a second of processor time of one thread is scanned, on each workload with each number of its signatures,
 all of them in turn within one run, five rounds after one to warm up. Without a workload it takes mixed, anchored, cre and events;
-forewarn bench peers lists the workloads and what else can run beside the engine. A workload may also be a file that ends in .yaml.
+A workload may also be a file that ends in .yaml; forewarn bench peers lists those that are there, and what else can run beside the engine.
 
 With --log it scans your own logs instead of generated text, and with --signatures for your own signatures.`,
 		Args: cobra.ArbitraryArgs,

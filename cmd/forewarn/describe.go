@@ -33,10 +33,11 @@ func describe(s *signatures.Signature) string {
 				line("     unless, from %s after it and for %s: %s", u.Slide, u.Window, conditionText(&u.When))
 			}
 		}
-		if st.Name == s.Tell || s.Tell == "" && i == 0 {
+		if s.Frame == nil && (st.Name == s.Tell || s.Tell == "" && i == 0) {
 			line("     people are told from here on")
 		}
 	}
+	describeFrame(s, line)
 	if in := s.Incident; in != nil {
 		line("  incident: %s", withTitle(in.Title, conditionText(&in.When)))
 		line("     %s", needText(in.Count, in.Distinct, in.Within))
@@ -61,6 +62,31 @@ func describe(s *signatures.Signature) string {
 		line("  see %s", r)
 	}
 	return b.String()
+}
+
+// describeFrame tells what makes the stages a figure in time.
+func describeFrame(s *signatures.Signature, line func(format string, args ...any)) {
+	if s.Frame == nil {
+		return
+	}
+	line("  each record counts once; people are told when all stages are there%s, and it fires again with other records", withinText(s.Frame.Window))
+	for i := range s.Frame.Negates {
+		n := &s.Frame.Negates[i]
+		from, long := "its first record", "as long as it takes"
+		if n.Anchor > 0 {
+			from = fmt.Sprintf("its record %d", n.Anchor+1)
+		}
+		if n.Slide != 0 {
+			from += fmt.Sprintf(" and %s", n.Slide)
+		}
+		switch {
+		case n.Absolute:
+			long = n.Window.String()
+		case n.Window != 0:
+			long += " and " + n.Window.String()
+		}
+		line("  unless, from %s on and for %s: %s", from, long, conditionText(&n.When))
+	}
 }
 
 func withTitle(title, condition string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ func newScan(g *globals) *cobra.Command {
 		lateness time.Duration
 		progress string
 		follow   bool
+		inOrder  bool
 	)
 	c := &cobra.Command{
 		Use:   "scan [flags] FILE...|-",
@@ -36,10 +38,14 @@ func newScan(g *globals) *cobra.Command {
 and objects (kubectl get ... -o json or yaml, raw watches, the events table) and Prometheus scrapes, compressed or not. It finds formats and time stamps by itself,
 joins lines that belong together, and prints warnings as they happen; what was read, and what was lost, is told on stderr at the end.
 
+CRE rule files are signatures as well: --signatures takes a file or a directory of them as they are. A rule fires on the same lines as in its
+reference engine; of several firings the first is told, and how many there were is told at the end.
+
 With -o json each revision of a warning is one JSON object a line.`,
 		Example: `  forewarn scan /var/log/syslog
   kubectl logs -n shop deploy/cart --timestamps | forewarn scan -
-  forewarn scan --signatures my-signatures/ --fail-on high test-run/*.log`,
+  forewarn scan --signatures my-signatures/ --fail-on high test-run/*.log
+  forewarn scan --signatures cre-rules/ --source cre.log.mq=rabbitmq app.log`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			if format != "" {
@@ -66,10 +72,13 @@ With -o json each revision of a warning is one JSON object a line.`,
 			if err != nil {
 				return err
 			}
+			if lower := strings.ToLower(explain); !program.Has(explain) && program.Has(lower) {
+				explain = lower // CRE ids are written in capitals
+			}
 			if explain != "" && !program.Has(explain) {
 				return usage("--explain %q: no such signature is armed; see `forewarn signature show`", explain)
 			}
-			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused}
+			s := &scan{globals: g, program: program, explain: explain, progress: progress, failOn: signatures.Severity(failOn), refused: from.refused, inOrder: inOrder}
 			return s.run(c.Context(), collector.Options{Paths: files, Location: location, Follow: follow, Stdin: g.in}, tracking(lateness))
 		},
 	}
@@ -80,6 +89,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 	f.StringVar(&explain, "explain", "", "at the end, tell of this signature which stages were seen, what is missing, and by how much")
 	f.StringVar(&zone, "zone", "UTC", "the zone of time stamps that name none")
 	f.DurationVar(&lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
+	f.BoolVar(&inOrder, "reference-order", false, "of CRE rules: drop lines that come out of order, as their reference engine does, instead of putting them right")
 	f.StringVar(&progress, "progress", "auto", "show how far it is: auto (when stderr is a terminal), always or never")
 	f.BoolVarP(&follow, "follow", "f", false, "go on reading what is appended, until interrupted")
 	completeValues(c, map[string][]string{"format": {"text", "json"}, "fail-on": severities(), "progress": {"auto", "always", "never"}})
@@ -102,7 +112,8 @@ type scan struct {
 	explain  string
 	progress string
 	failOn   signatures.Severity
-	refused  int // signatures that could not be used
+	inOrder  bool // lines out of order count for no CRE rule
+	refused  int  // signatures that could not be used
 
 	explainTo io.Writer          // where the explanation goes; nil is stderr, beside warnings on stdout
 	short     map[int]*shortfall // by role of the signature to explain
@@ -110,6 +121,7 @@ type scan struct {
 	worst  int            // the rank of the worst severity that was raised
 	raised map[string]int // warnings by their last state
 	last   map[string]matcher.State
+	fired  map[string]matcher.Warning // those that can fire more than once, as they are known last
 }
 
 func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher.TrackerOptions) error {
@@ -122,7 +134,11 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 	if err != nil {
 		return err
 	}
+	if s.inOrder {
+		engine.UseReferenceOrder()
+	}
 	s.worst, s.raised, s.last = len(signatures.Severities()), map[string]int{}, map[string]matcher.State{}
+	s.fired = map[string]matcher.Warning{}
 	bar := newBar(s.globals, s.progress, files.Progress)
 	defer bar.clear()
 	began := time.Now()
@@ -152,6 +168,7 @@ func (s *scan) run(ctx context.Context, from collector.Options, tracking matcher
 		return err
 	}
 	bar.clear()
+	s.count(engine.Open())
 	seen := engine.Stats()
 	if err := s.summary(files.Stats(), &seen, time.Since(began)); err != nil {
 		return err
@@ -180,6 +197,7 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 			s.worst = min(s.worst, w.Severity.Rank())
 		}
 		s.last[w.ID] = w.State
+		s.count([]matcher.Warning{*w})
 		bar.clear()
 		if s.explainTo != nil {
 			continue // asked why, not what
@@ -189,6 +207,56 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 		}
 	}
 	return nil
+}
+
+// count notes how often warnings fired.
+func (s *scan) count(ws []matcher.Warning) {
+	for i := range ws {
+		if w := &ws[i]; w.Firings > 0 && !w.Retracted {
+			s.fired[w.ID] = matcher.Warning{Signature: w.Signature, KeyText: w.KeyText, Severity: w.Severity, Firings: w.Firings}
+		} else {
+			delete(s.fired, w.ID)
+		}
+	}
+}
+
+// maxFired is how many lines are spent on what fired more than once.
+const maxFired = 20
+
+// firedText tells what fired more than once, the worst first.
+func (s *scan) firedText() string {
+	type entry struct {
+		signature, key string
+		rank           int
+		n              uint64
+	}
+	sums := map[string]*entry{}
+	for _, w := range s.fired {
+		e := sums[w.Signature+" "+w.KeyText]
+		if e == nil {
+			e = &entry{signature: w.Signature, key: w.KeyText, rank: w.Severity.Rank()}
+			sums[w.Signature+" "+w.KeyText] = e
+		}
+		e.n += w.Firings
+	}
+	var list []*entry
+	for _, e := range sums {
+		if e.n > 1 {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.n, a.n), cmp.Compare(a.signature, b.signature), cmp.Compare(a.key, b.key))
+	})
+	var b strings.Builder
+	for i, e := range list {
+		if i == maxFired {
+			fmt.Fprintf(&b, "  and %d more fired more than once\n", len(list)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  %s fired %d times in %s\n", e.signature, e.n, e.key)
+	}
+	return b.String()
 }
 
 // summary says what was looked at, so that "nothing found" can be trusted.
@@ -209,6 +277,7 @@ func (s *scan) summary(read collector.Stats, seen *matcher.Stats, took time.Dura
 		b.WriteString(" (" + countsText(s.raised) + ")")
 	}
 	b.WriteByte('\n')
+	b.WriteString(s.firedText())
 	if lost := lossText(&read.Counts, seen); lost != "" {
 		b.WriteString("not everything was taken as it came:\n" + lost)
 	}

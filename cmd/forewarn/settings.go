@@ -26,6 +26,7 @@ type settings struct {
 	Cluster    string   `yaml:"cluster,omitempty" json:"cluster,omitempty" doc:"The cluster's name, put onto every record (k8s.cluster.name)."`
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
+	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
 	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
@@ -37,6 +38,9 @@ type settings struct {
 	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
 	Listen    string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
 }
+
+// sources are components by the event source of CRE rules.
+type sources map[string][]string
 
 type facts struct {
 	Kubernetes string            `yaml:"kubernetes,omitempty" json:"kubernetes,omitempty" doc:"The cluster's version, such as v1.31.2."`

@@ -156,6 +156,9 @@ func choose(set *signatures.Set, ids []string) ([]*signatures.Signature, error) 
 	var chosen []*signatures.Signature
 	for _, id := range ids {
 		s, ok := set.Get(id)
+		if !ok { // CRE ids are written in capitals
+			s, ok = set.Get(strings.ToLower(id))
+		}
 		if !ok {
 			return nil, usage("no signature %q: `forewarn signature show` lists them", id)
 		}
@@ -203,7 +206,7 @@ came nearest, and the first part of the condition that it does not meet.`,
 			if len(problems) > 0 {
 				return exitError{exitRefused, problems[0]}
 			}
-			s := &scan{globals: g, program: program, explain: args[0], explainTo: g.out, progress: "auto"}
+			s := &scan{globals: g, program: program, explain: chosen[0].ID, explainTo: g.out, progress: "auto"}
 			return s.run(c.Context(), collector.Options{Paths: args[1:], Stdin: g.in}, matcher.TrackerOptions{Lateness: time.Minute})
 		},
 	}
