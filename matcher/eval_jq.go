@@ -79,13 +79,8 @@ func evalJQ(code *gojq.Code, text []byte) (ok bool, err error) {
 	if len(text) > jqText {
 		return false, errors.New("the line is too long for jq")
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var value any
-	if d.Decode(&value) != nil {
-		return false, nil
-	}
-	if _, err := d.Token(); err == nil || !errors.Is(err, io.EOF) {
+	value, whole := decodeJSON(text)
+	if !whole {
 		return false, nil
 	}
 	budget := &stepBudget{Context: context.Background(), left: jqSteps}
@@ -105,6 +100,17 @@ func evalJQ(code *gojq.Code, text []byte) (ok bool, err error) {
 			ok = true
 		}
 	}
+}
+
+// decodeJSON reads a text that is one JSON value and nothing else.
+func decodeJSON(text []byte) (value any, whole bool) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(&value) != nil {
+		return nil, false
+	}
+	_, err := d.Token()
+	return value, errors.Is(err, io.EOF)
 }
 
 // jsonStart reports whether a JSON value can begin with c.
