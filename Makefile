@@ -32,9 +32,10 @@ $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION) (once)"
 	@GOBIN=$(CURDIR)/$(CACHE) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
-property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of the matcher against its slow oracle
+property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of the matcher against its slow oracle, 20,000 of CRE rules
 	@FOREWARN_CASES=1000000 $(GO) test -count=1 -timeout 20m -run '^TestScanAgreesWithTheSlowLoop$$' -v ./matcher
-	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation|TestFramesAgreeWithReference)$$' -v ./matcher
+	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
+	@FOREWARN_CASES=20000 $(GO) test -count=1 -timeout 20m -run '^TestFramesAgreeWithReference$$' -v ./matcher
 
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline

@@ -155,6 +155,11 @@ func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 			}
 		}
 	}
+	return o.found(tried, best), nil
+}
+
+// found makes the result.
+func (o *TuneOptions) found(tried []*trial, best *trial) *Tuned {
 	out := &Tuned{Recommended: best.setting, Start: o.Start, Kept: best.keeps(o.Limit), Rate: o.Rate, Limit: o.Limit}
 	for _, t := range tried {
 		row := Row{Workload: "tune", Candidate: engineName, Settings: t.setting.settings(), Metrics: []Metric{t.speed, t.p99}}
@@ -163,7 +168,7 @@ func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 		}
 		out.Rows = append(out.Rows, row)
 	}
-	return out, nil
+	return out
 }
 
 // try measures one setting.

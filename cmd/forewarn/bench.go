@@ -22,7 +22,7 @@ the machine and every round, and can be kept as JSON, shown as a page with chart
   forewarn bench scan cre -o json > before.json
   forewarn bench compare before.json after.json`,
 	}
-	c.AddCommand(newBenchScan(g), newBenchIndex(g), newBenchState(g), newBenchStart(g), newBenchPeers(g), newBenchCompare(g))
+	c.AddCommand(newBenchScan(g), newBenchIndex(g), newBenchState(g), newBenchStart(g), newBenchPipeline(g), newBenchTune(g), newBenchPeers(g), newBenchCompare(g))
 	return c
 }
 

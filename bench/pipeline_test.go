@@ -1,0 +1,38 @@
+package bench
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/matcher"
+)
+
+func TestPipelineCarriesEveryPlantedRecordToItsWarning(t *testing.T) {
+	o := PipelineOptions{Signatures: 100, Rate: 20_000, For: 2 * time.Second, PlantEvery: 1000, Dir: t.TempDir()}
+	rows, err := RunPipelineRows(t.Context(), o, 1, true, t.Logf)
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.InDelta(t, 40_000, rows[0].Records, 4000)
+	require.NotEmpty(t, rows[0].Latency)
+	require.Positive(t, rows[0].Metric(LatencyP99).Median())
+	require.Positive(t, rows[0].Metric("of-jetstream").Median())
+}
+
+func TestAWarningThatDoesNotComeIsALoss(t *testing.T) {
+	l := &load{sources: []*source{{name: "bench/a", planted: 2}}}
+	w := newWatch(l)
+	told := func(key string) *matcher.Warning {
+		return &matcher.Warning{State: matcher.Forming, Revision: 1, KeyText: "bench/" + key, Opened: time.Now()}
+	}
+	w.take(told("planted-0-0"), time.Now())
+	require.ErrorIs(t, w.check(), ErrLost)
+	require.ErrorContains(t, w.check(), "1 warnings of 2 did not come")
+	w.take(told("planted-0-1"), time.Now())
+	require.NoError(t, w.check())
+	w.take(told("planted-0-1"), time.Now())
+	require.ErrorContains(t, w.check(), "1 warnings came twice")
+	w.take(told("nobody"), time.Now())
+	require.ErrorContains(t, w.check(), "nothing was planted for")
+}
