@@ -42,15 +42,15 @@ type crowd struct {
 	stored  int
 }
 
-func newCrowd(b testing.TB, shape crowdShape, o matcher.TrackerOptions) *crowd {
-	b.Helper()
+func newCrowd(tb testing.TB, shape crowdShape, o matcher.TrackerOptions) *crowd {
+	tb.Helper()
 	text := "id: spec\ntitle: A case\nseverity: high\nby: pod\n" + shape.body
 	list, problems := signatures.Parse("spec.yaml", []byte(text))
-	require.Empty(b, signatures.Errors(problems))
+	require.Empty(tb, signatures.Errors(problems))
 	p, problems := matcher.Compile(list, matcher.CompileOptions{})
-	require.Empty(b, problems)
+	require.Empty(tb, problems)
 	t, err := matcher.NewTracker(p, o)
-	require.NoError(b, err)
+	require.NoError(tb, err)
 	return &crowd{tracker: t, hit: matcher.Hit{
 		Signature: p.Signatures()[0].Digest, Source: "events/main",
 		Record: record.Record{
