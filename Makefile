@@ -1,13 +1,15 @@
 # Everything a person or CI runs here. `make help` lists it.
 GO      ?= go
 BIN     := bin/forewarn
+# Peers that are compiled in for results where their development packages are there.
+PEERS    = $(shell pkg-config --exists libhs 2>/dev/null && echo hyperscan)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CACHE   := .cache
 LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
 
-.PHONY: help demo build test race lint fuzz property kill bench schema clean
+.PHONY: help demo build test race lint fuzz property kill bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,17 @@ fuzz: ## each fuzz target for FUZZTIME (10s, or 2000x for a number of inputs)
 
 bench: ## the speed of scanning, tracking, reading and coding on this machine
 	@$(GO) test -run '^$$' -bench . -benchmem ./matcher ./collector/... ./signatures/...
+
+results: ## measure everything anew and keep it in bench/results (ten minutes, on a quiet machine)
+	@$(GO) build -trimpath -tags '$(PEERS)' -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/forewarn
+	@mkdir -p bench/results
+	@$(BIN) bench scan mixed anchored cre hard events kinds --cores --peers all --save bench/results/scan.json
+	@$(BIN) bench index --save bench/results/index.json
+	@$(BIN) bench state --save bench/results/state.json
+	@$(BIN) bench start --save bench/results/start.json
+	@$(BIN) bench pipeline --for 60s --rounds 1 --save bench/results/pipeline.json
+	@$(BIN) bench pipeline --anchored --rounds 5 --save bench/results/pipeline-anchored.json
+	@$(BIN) bench pipeline --rate 100000 --for 20s --rounds 3 --jetstream=false --save bench/results/latency.json
 
 clean: ## remove what was built here
 	@rm -rf bin $(CACHE)

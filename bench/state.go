@@ -63,10 +63,19 @@ func (h *hitsOf) of(key int) *matcher.Hit {
 	return &h.hit
 }
 
+// elsewhere is a store as a running process has one: what it was given is not in memory any more.
+type elsewhere struct{}
+
+// Detail implements matcher.Details.
+func (elsewhere) Detail([]byte) ([]byte, error) { return nil, nil }
+
+// commitEvery is after how many hits what changed is given to the store, as a partition under load does.
+const commitEvery = 10_000
+
 func runState(ctx context.Context, p *matcher.Program, n, rounds int) (Row, error) {
 	row := Row{Workload: "state", Candidate: engineName, Settings: map[string]string{"progresses": strconv.Itoa(n)}}
 	before := heap()
-	t, err := matcher.NewTracker(p, matcher.TrackerOptions{Lateness: -1, MaxProgress: n + n/8 + 1})
+	t, err := matcher.NewTracker(p, matcher.TrackerOptions{Lateness: -1, MaxProgress: n + n/8 + 1, Details: elsewhere{}})
 	if err != nil {
 		return row, fmt.Errorf("make a tracker: %w", err)
 	}
@@ -89,8 +98,12 @@ func runState(ctx context.Context, p *matcher.Program, n, rounds int) (Row, erro
 			if i%1000 == 999 {
 				settle()
 			}
+			if i%commitEvery == commitEvery-1 {
+				t.Dirty(func(_, _ []byte) {})
+			}
 		}
 		settle()
+		t.Dirty(func(_, _ []byte) {})
 	}
 	pass()
 	opened := heap() - before
