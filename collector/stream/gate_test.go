@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -13,7 +14,9 @@ import (
 // it; what it ended with comes from the channel.
 func crowded(t *testing.T, s *Stream, n int) (*Publisher, <-chan error) {
 	t.Helper()
-	p := publisher(t, s, PublisherConfig{Stream: Records, Readers: "scan-"})
+	p, err := s.Publisher(PublisherConfig{Stream: Records, Readers: "scan-"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close(context.Background()) }) // what is lost with a stream that closes first is told to who publishes
 	done := make(chan error, 1)
 	go func() {
 		for i := range n {
