@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
 	"github.com/forewarn/forewarn/signatures"
@@ -26,6 +27,15 @@ type change struct {
 	racy     bool // a file was written a moment ago, and may be written again without looking different
 	program  *matcher.Program
 	compiled bool // the program is compiled, and not another one with additions
+}
+
+// sample is some text of the files that this process follows, if it follows any: what is rare in it is looked for.
+func (a *armory) sample() []byte {
+	var paths []string
+	for i := range a.settings.Files {
+		paths = append(paths, a.settings.Files[i].Path)
+	}
+	return collector.Sample(paths, 1<<20)
 }
 
 // bodies are signatures by digest.
@@ -235,7 +245,9 @@ func (a *armory) arm(c *change, picks []picked) error {
 				return err
 			}
 		}
-		c.program, problems = matcher.Compile(all, a.options())
+		o := a.options()
+		o.Sample = a.sample()
+		c.program, problems = matcher.Compile(all, o)
 		c.compiled = true
 	case len(add)+len(remove) > 0:
 		c.program, problems = a.program.With(add, remove)
