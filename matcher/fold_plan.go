@@ -111,16 +111,12 @@ func (p *plan) outlived(time, now int64) (roles uint64) {
 	return roles
 }
 
-// knowable is when people could first be told of a turn: at its time, unless it needed that something did not happen.
-func (p *plan) knowable(t turn) int64 {
-	switch {
-	case p.Frame != nil && len(p.Frame.Negates) > 0:
-		return after(t.time, p.settles)
-	case t.role == noRole, p.held&(1<<t.role) == 0 && (int(t.role) >= len(p.Stages) || !p.guarded(int(t.role))):
-		return t.time
-	default:
-		return after(t.time, p.settles)
+// hangs reports whether a turn needed that something did not happen: people could be told of it only when that was settled.
+func (p *plan) hangs(t turn) bool {
+	if p.Frame != nil && len(p.Frame.Negates) > 0 {
+		return true
 	}
+	return t.role != noRole && (p.held&(1<<t.role) != 0 || int(t.role) < len(p.Stages) && p.guarded(int(t.role)))
 }
 
 // tells reports whether people are told of an episode with this path.

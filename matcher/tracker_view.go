@@ -58,9 +58,11 @@ func (t *Tracker) warning(p *progress, x *told) Warning {
 	told, known := int64(never), int64(longAgo)
 	for i, turn := range e.path {
 		w.Time = when(turn.time)
-		known = max(known, p.plan.knowable(turn)) // what came before it has to be known too
+		if p.plan.hangs(turn) { // what came before it has to be known too
+			known = max(known, after(turn.time, p.plan.settles))
+		}
 		if told == never && p.plan.tells(e.path[:i+1]) {
-			told = known
+			told = max(known, turn.time)
 		}
 		switch {
 		case turn.role != noRole:
