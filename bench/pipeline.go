@@ -40,9 +40,8 @@ type PipelineOptions struct {
 	RecordPartitions, HitPartitions int
 	// Match overrides settings of the matching process, but for what it works on.
 	Match pipeline.Config
-	// URL is a NATS server with JetStream that has no forewarn on it; without it one is embedded, with its files under Dir or the
-	// directory for temporary files.
-	URL, Dir string
+	// Dir is where the embedded server and the store keep their files while it runs; without it the directory for temporary files.
+	Dir string
 	// Logger gets what goes wrong; nil means none.
 	Logger *slog.Logger
 }
@@ -97,7 +96,7 @@ func (o *PipelineOptions) open(ctx context.Context) (*rig, error) {
 		return nil, fmt.Errorf("make a directory for the streams: %w", err)
 	}
 	r := &rig{dir: dir}
-	so := stream.Options{URL: o.URL, DataDir: dir, RecordPartitions: o.RecordPartitions, HitPartitions: o.HitPartitions, Logger: o.Logger}
+	so := stream.Options{DataDir: dir, RecordPartitions: o.RecordPartitions, HitPartitions: o.HitPartitions, Logger: o.Logger}
 	if r.Stream, err = stream.Open(ctx, so); err == nil {
 		err = r.EnsureStreams(ctx)
 	}

@@ -64,7 +64,13 @@ func RunJetStream(ctx context.Context, o PipelineOptions) (result PipelineResult
 	}
 	err = errors.Join(sending.Wait(), out.Close(ctx))
 	result = l.result(began, began.Add(time.Hour), cpu)
-	for err == nil && taken.Load() < result.Bytes && sleepUntil(consumersCtx, time.Now().Add(time.Millisecond)) {
+	seen, since := uint64(0), time.Now()
+	for err == nil && seen < result.Bytes && sleepUntil(consumersCtx, time.Now().Add(time.Millisecond)) {
+		if n := taken.Load(); n != seen {
+			seen, since = n, time.Now()
+		} else if time.Since(since) > patience {
+			err = fmt.Errorf("%w: JetStream alone gave %d bytes of %d", ErrLost, seen, result.Bytes)
+		}
 	}
 	result = l.result(began, time.Now(), cpu)
 	stop()

@@ -55,7 +55,6 @@ be sent.
 	f.IntVar(&o.Signatures, "signatures", 1000, "how many signatures are looked for: 70 % literals, 25 % regexes with a literal, 5 % that only a component anchors")
 	f.BoolVar(&o.Anchored, "anchored", false, "leave out the signatures without a literal")
 	f.BoolVar(&alone, "jetstream", true, "run JetStream alone beside it")
-	f.StringVar(&o.URL, "nats", "", "a NATS server with JetStream that has no forewarn on it, in place of an embedded one")
 	f.StringVar(&o.Dir, "dir", "", "where the embedded server and the store keep their files (default the directory for temporary files)")
 	return c
 }

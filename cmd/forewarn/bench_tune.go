@@ -66,7 +66,6 @@ shorter latency costs, and writes the settings that it recommends as a configura
 	f.Float64Var(&o.Rate, "rate", 0, "records a second at which latency is measured; 0 takes half of what the start can carry")
 	f.DurationVar(&o.Limit, "limit", 25*time.Millisecond, "the p99 of latency that the recommended setting is to keep")
 	f.StringVar(&out, "write", "", "write the recommended configuration into this file instead of on stderr")
-	f.StringVar(&p.URL, "nats", "", "a NATS server with JetStream that has no forewarn on it, in place of an embedded one")
 	f.StringVar(&p.Dir, "dir", "", "where the embedded server and the store keep their files (default the directory for temporary files)")
 	return c
 }
