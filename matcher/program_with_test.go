@@ -150,3 +150,19 @@ func (l bodyList) Signature(digest string) (*signatures.Signature, bool, error) 
 	}
 	return l[i], true, nil
 }
+
+func TestLoadedProgramHasItsFrames(t *testing.T) {
+	for seed := range uint64(100) {
+		c := newFrameCase(seed)
+		require.NoError(t, c.compile())
+		var err error
+		c.program, err = matcher.LoadProgram(c.program.AppendTo(nil), matcher.CompileOptions{}, bodyList(c.sigs))
+		require.NoError(t, err)
+		for _, s := range c.sigs {
+			require.Equal(t, matcher.NewCompiled(s), c.program.Lookup(s.ShortDigest()))
+		}
+		got, err := c.run(slices.Clone(c.lines), false)
+		require.NoError(t, err)
+		require.Empty(t, c.compare(got, c.lines))
+	}
+}
