@@ -38,7 +38,6 @@ be sent.
 			case o.Signatures < 20 || o.Signatures > 10_000:
 				return usage("--signatures %d: use 20 to 10000", o.Signatures)
 			}
-			o.Logger = g.log
 			rows, err := bench.RunPipelineRows(c.Context(), o, b.rounds, alone, b.tell(g))
 			if err != nil {
 				return err

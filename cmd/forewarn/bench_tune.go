@@ -33,7 +33,7 @@ shorter latency costs, and writes the settings that it recommends as a configura
 			if p.For < time.Second || o.Rate < 0 || o.Limit <= 0 {
 				return usage("--for needs a second or more, --rate no less than 0 and --limit more than 0")
 			}
-			o.Rounds, o.Tell, p.Logger = b.rounds, b.tell(g), g.log
+			o.Rounds, o.Tell = b.rounds, b.tell(g)
 			tuned, err := bench.Tune(c.Context(), bench.DrivePipeline(p), o)
 			if err != nil {
 				return err
