@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// warnEvery is how often it is logged at most that publishing waits.
+const warnEvery = time.Minute
+
 // gate holds publishers back while a stream is nearly full of what its readers did not read: the stream would make room by
 // removing the oldest messages, unread. It is safe for concurrent use.
 //
@@ -30,6 +33,7 @@ type gate struct {
 	changed chan struct{} // closed when a look has come back
 	held    uint64        // how often somebody had to wait
 	full    error         // why nobody may send now, or nil
+	warned  time.Time     // when that was last logged
 	stopped bool
 	end     context.CancelFunc
 	ended   sync.WaitGroup
@@ -157,9 +161,12 @@ func (g *gate) learn(room, most int64, err error) (again bool) {
 	switch {
 	case g.left > 0 && g.full != nil:
 		g.full = nil
-		g.s.opts.Logger.Info("the stream has room again", "stream", g.stream)
 	case g.left <= 0 && g.full == nil && err == nil:
 		g.full = fmt.Errorf("three quarters of stream %s are full of what nobody has read: see that forewarn matches and keeps up, or let the stream keep more", g.stream)
+		if now.Sub(g.warned) < warnEvery { // under load it fills and empties many times a second
+			break
+		}
+		g.warned = now
 		g.s.opts.Logger.Warn("the stream is nearly full of what nobody has read, publishing waits: see that matching keeps up, or let the stream keep more", "stream", g.stream)
 	default:
 	}
