@@ -34,8 +34,11 @@ type PipelineOptions struct {
 	Linger     time.Duration
 	Compress   bool
 	// One in PlantEvery records raises a warning of its own, and one in HitEvery hits a signature that has warned already. Default
-	// 10,000 and 500; negative for none.
+	// 10,000, at a fixed rate 500, and 500; negative for none.
 	PlantEvery, HitEvery int
+
+	patience time.Duration // how long nothing may come before what is missing is given up; default 20 s
+	deaf     int           // signatures that the matcher is not given, for tests
 	// RecordPartitions and HitPartitions are those of the streams. Default 4 and 8.
 	RecordPartitions, HitPartitions int
 	// Match overrides settings of the matching process, but for what it works on.
@@ -59,7 +62,11 @@ func (o *PipelineOptions) fill() {
 	o.RecordPartitions, o.HitPartitions = cmp.Or(o.RecordPartitions, 4), cmp.Or(o.HitPartitions, 8)
 	o.Sources = cmp.Or(o.Sources, o.RecordPartitions)
 	o.BatchBytes, o.Linger = cmp.Or(o.BatchBytes, 256<<10), cmp.Or(o.Linger, 5*time.Millisecond)
+	if o.Rate > 0 { // a quantile of a latency needs many
+		o.PlantEvery = cmp.Or(o.PlantEvery, 500)
+	}
 	o.PlantEvery, o.HitEvery = cmp.Or(o.PlantEvery, 10_000), cmp.Or(o.HitEvery, 500)
+	o.patience = cmp.Or(o.patience, 20*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -125,7 +132,7 @@ func RunPipeline(ctx context.Context, o PipelineOptions) (result PipelineResult,
 	if err != nil {
 		return result, err
 	}
-	program, problems := matcher.Compile(sigs, matcher.CompileOptions{})
+	program, problems := matcher.Compile(sigs[o.deaf:], matcher.CompileOptions{})
 	if len(problems) > 0 {
 		return result, problems[0]
 	}
@@ -169,7 +176,15 @@ func RunPipeline(ctx context.Context, o PipelineOptions) (result PipelineResult,
 	result.Hits = m.Hits()
 	stop()
 	err = errors.Join(err, parts.Wait(), feed.Close(ctx))
-	return result, errors.Join(err, w.check(), l.compare(m))
+	return result, errors.Join(err, w.check(), l.compare(m), result.lost())
+}
+
+// lost reports what the pipeline itself counted as lost.
+func (r *PipelineResult) lost() error {
+	if len(r.Losses) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the pipeline counts %v", ErrLost, r.Losses)
 }
 
 // run publishes what all sources have to say, and waits until it is stored.

@@ -68,7 +68,7 @@ func RunJetStream(ctx context.Context, o PipelineOptions) (result PipelineResult
 	for err == nil && seen < result.Bytes && sleepUntil(consumersCtx, time.Now().Add(time.Millisecond)) {
 		if n := taken.Load(); n != seen {
 			seen, since = n, time.Now()
-		} else if time.Since(since) > patience {
+		} else if time.Since(since) > o.patience {
 			err = fmt.Errorf("%w: JetStream alone gave %d bytes of %d", ErrLost, seen, result.Bytes)
 		}
 	}

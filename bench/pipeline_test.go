@@ -10,7 +10,7 @@ import (
 )
 
 func TestPipelineCarriesEveryPlantedRecordToItsWarning(t *testing.T) {
-	o := PipelineOptions{Signatures: 100, Rate: 20_000, For: 2 * time.Second, PlantEvery: 1000, Dir: t.TempDir()}
+	o := PipelineOptions{Signatures: 100, Rate: 20_000, For: 2 * time.Second, PlantEvery: 50, Dir: t.TempDir()}
 	rows, err := RunPipelineRows(t.Context(), o, 1, true, t.Logf)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
@@ -18,6 +18,24 @@ func TestPipelineCarriesEveryPlantedRecordToItsWarning(t *testing.T) {
 	require.NotEmpty(t, rows[0].Latency)
 	require.Positive(t, rows[0].Metric(LatencyP99).Median())
 	require.Positive(t, rows[0].Metric("of-jetstream").Median())
+}
+
+func TestAPipelineThatOverlooksSomethingFails(t *testing.T) {
+	o := PipelineOptions{Signatures: 100, For: time.Second, PlantEvery: 100, Dir: t.TempDir(), patience: time.Second, deaf: 50}
+	_, err := RunPipeline(t.Context(), o)
+	require.ErrorIs(t, err, ErrLost)
+	require.ErrorContains(t, err, "did not come")
+	require.ErrorIs(t, (&PipelineResult{Losses: map[string]uint64{"late": 1}}).lost(), ErrLost)
+}
+
+func TestNoQuantileIsToldOfTooFewLatencies(t *testing.T) {
+	row := pipelineRow("pipeline", engineName)
+	row.take(PipelineResult{Latency: latencyOf(make([]time.Duration, 500))}, true)
+	require.NotNil(t, row.Metric(LatencyP99))
+	require.Nil(t, row.Metric(LatencyP999))
+	row = pipelineRow("pipeline", engineName)
+	row.take(PipelineResult{Latency: latencyOf(make([]time.Duration, 5000))}, false)
+	require.Nil(t, row.Metric(LatencyP50), "at full speed it is the age of a backlog")
 }
 
 func TestAWarningThatDoesNotComeIsALoss(t *testing.T) {

@@ -119,9 +119,6 @@ func (w *watch) odd(x *matcher.Warning) {
 	}
 }
 
-// patience is how long nothing may come before what is missing is given up.
-const patience = 20 * time.Second
-
 // wait waits until all that was planted was told and all was scanned. What is missing is told by check.
 func (w *watch) wait(ctx context.Context, scanned func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -135,7 +132,7 @@ func (w *watch) wait(ctx context.Context, scanned func() bool) error {
 		if n != seen {
 			seen, since = n, time.Now()
 		}
-		if time.Since(since) > patience {
+		if time.Since(since) > w.load.o.patience {
 			return nil
 		}
 		select {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/bench"
 )
 
 // wholeConfig has every setting.
@@ -105,4 +107,11 @@ func TestConfigCheckOfSeveralFilesTellsOfEach(t *testing.T) {
 	require.Equal(t, good+": sound\n", a.out)
 	require.Contains(t, a.err, bad+":1:1: ")
 	require.Contains(t, a.err, "missing.yaml: no such file")
+}
+
+func TestWhatTuneRecommendsIsASoundConfiguration(t *testing.T) {
+	tuned := bench.Tuned{Recommended: bench.Setting{BatchKB: 128, Workers: 2, Partitions: 8, Fetch: 16, Window: 32, Compress: true}}
+	path := filepath.Join(t.TempDir(), "tuned.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(tuned.Config()), 0o600))
+	require.Equal(t, answer{0, path + ": sound\n", ""}, cli(t, "config", "check", path))
 }
