@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -179,12 +181,23 @@ func RunPipeline(ctx context.Context, o PipelineOptions) (result PipelineResult,
 	return result, errors.Join(err, w.check(), l.compare(m), result.lost())
 }
 
+// settledEarly is the one count that does not fail a run: the records that storm the same few keys are more than a key's pending hits. They
+// count, but those that come late are put in order over a shorter time than the lateness. The result tells how many there were.
+const settledEarly = "settled_early"
+
 // lost reports what the pipeline itself counted as lost.
 func (r *PipelineResult) lost() error {
-	if len(r.Losses) == 0 {
+	var what []string
+	for name, n := range r.Losses {
+		if name != settledEarly {
+			what = append(what, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	if len(what) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: the pipeline counts %v", ErrLost, r.Losses)
+	slices.Sort(what)
+	return fmt.Errorf("%w: the pipeline counts %s", ErrLost, strings.Join(what, ", "))
 }
 
 // run publishes what all sources have to say, and waits until it is stored.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Names of what carries records in a run of the pipeline.
@@ -35,7 +36,7 @@ func RunPipelineRows(ctx context.Context, o PipelineOptions, rounds int, referen
 		}
 		ours.take(r, o.Rate > 0)
 		if tell != nil {
-			tell("round %d: %.0f records/s, %.0f MB/s, every one of %d planted warnings came, no loss counted", n+1, r.RecordsPerSecond, r.MBPerSecond, r.Warnings)
+			tell("round %d: %.0f records/s, %.0f MB/s, every one of %d planted warnings came, %d hits settled early", n+1, r.RecordsPerSecond, r.MBPerSecond, r.Warnings, r.Losses[settledEarly])
 		}
 	}
 	ours.Signatures = o.filled().Signatures
@@ -62,6 +63,11 @@ func (r *Row) take(x PipelineResult, timed bool) {
 	for i, v := range []float64{x.RecordsPerSecond, x.MBPerSecond, x.RecordsPerCPUSecond} {
 		r.Metrics[i].Rounds = append(r.Metrics[i].Rounds, v)
 	}
+	var notes []string
+	if n := x.Losses[settledEarly]; n > 0 {
+		notes = append(notes, fmt.Sprintf("%d hits of stormed keys settled early in the last round", n))
+	}
+	r.Note = strings.Join(notes, "; ")
 	if !timed {
 		return
 	}
@@ -79,7 +85,7 @@ func (r *Row) take(x PipelineResult, timed bool) {
 			r.Metrics = append(r.Metrics, Metric{Name: q.name, Unit: "s", Less: true, Rounds: []float64{q.seconds}})
 		}
 	}
-	r.Note = fmt.Sprintf("%d latencies a round", x.Latency.Samples)
+	r.Note = strings.Join(append(notes, fmt.Sprintf("%d latencies a round", x.Latency.Samples)), "; ")
 	r.Latency = x.Latency.quantiles()
 }
 

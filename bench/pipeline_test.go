@@ -25,7 +25,8 @@ func TestAPipelineThatOverlooksSomethingFails(t *testing.T) {
 	_, err := RunPipeline(t.Context(), o)
 	require.ErrorIs(t, err, ErrLost)
 	require.ErrorContains(t, err, "did not come")
-	require.ErrorIs(t, (&PipelineResult{Losses: map[string]uint64{"late": 1}}).lost(), ErrLost)
+	require.ErrorIs(t, (&PipelineResult{Losses: map[string]uint64{"late": 1, settledEarly: 2}}).lost(), ErrLost)
+	require.NoError(t, (&PipelineResult{Losses: map[string]uint64{settledEarly: 2}}).lost())
 }
 
 func TestNoQuantileIsToldOfTooFewLatencies(t *testing.T) {
