@@ -29,6 +29,7 @@ type Consumer struct {
 	mu      sync.Mutex
 	pending []jetstream.Msg // given and not acknowledged, by sequence
 	acked   uint64
+	sent    uint64 // the last sequence whose acknowledgement is under way or done
 	pin     string // the server's name of our ownership
 	closed  bool
 	loss    loss
@@ -255,6 +256,7 @@ func (c *Consumer) AckThrough(seq uint64) error {
 		return nil
 	}
 	done := c.pending[:n]
+	c.sent = sequence(done[n-1])
 	c.pending = append([]jetstream.Msg(nil), c.pending[n:]...)
 	if c.c.Pinned || c.c.Ordered {
 		done = done[n-1:] // the server acknowledges all before it too
@@ -288,7 +290,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 		return nil
 	}
 	c.closed = true
-	back, pin := c.pending, c.pin
+	back, pin, sent := c.pending, c.pin, c.sent
 	c.pending = nil
 	c.mu.Unlock()
 
@@ -312,7 +314,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 	c.iter.Stop()
 	c.s.unuse(c)
 	var errs []error
-	if err := c.unpin(ctx, pin); err != nil {
+	if err := c.unpin(ctx, pin, sent); err != nil {
 		errs = append(errs, err)
 	}
 	// Only now: what an owner gives back comes to it again at once, to requests that nobody waits for any more.
@@ -334,12 +336,12 @@ func (c *Consumer) isClosed() bool {
 	return c.closed
 }
 
-// unpin gives the ownership back if we still have it.
-func (c *Consumer) unpin(ctx context.Context, pin string) error {
+// unpin gives the ownership back if we still have it, after the server has counted the acknowledgements up to sent.
+func (c *Consumer) unpin(ctx context.Context, pin string, sent uint64) error {
 	if pin == "" || !c.s.conn.IsConnected() {
 		return nil
 	}
-	info, err := c.cons.Info(ctx)
+	info, err := c.settled(ctx, sent)
 	if err != nil {
 		return err
 	}
@@ -353,4 +355,21 @@ func (c *Consumer) unpin(ctx context.Context, pin string) error {
 		}
 	}
 	return nil
+}
+
+// settled asks for the server's view until that includes the acknowledgement of sent. The server takes acknowledgements
+// from a queue of its own, so the next owner could be told of a position that lies before them. One that was lost is not
+// waited for long: it costs a repeat.
+func (c *Consumer) settled(ctx context.Context, sent uint64) (*jetstream.ConsumerInfo, error) {
+	for deadline := time.Now().Add(time.Second); ; {
+		info, err := c.cons.Info(ctx)
+		if err != nil || info.AckFloor.Stream >= sent || time.Now().After(deadline) {
+			return info, err
+		}
+		select {
+		case <-ctx.Done():
+			return info, nil
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
