@@ -98,17 +98,3 @@ func value(attrs record.Attrs, key string) string {
 	}
 	return ""
 }
-
-// met reports whether a record is what the fields and the text ask for, but for its value: a sample on the wrong side of a threshold is a
-// hit too, because it may end what another one began.
-func (f *fields) met(text string, r *record.Record) bool {
-	if r.Kind != f.kind || !strings.Contains(string(r.Text), text) {
-		return false
-	}
-	for _, a := range f.attrs {
-		if r.Attrs.Value(a.Key) != a.Value {
-			return false
-		}
-	}
-	return true
-}

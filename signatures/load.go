@@ -21,14 +21,11 @@ type Foreign func(file string, src []byte) (signatures []*Signature, problems []
 // Load reads files and directories, those recursively for *.yaml and *.yml; names that begin with a dot are passed over. A path that is
 // a file is read whatever its name. It returns the signatures that are sound, and all that is wrong: one bad file does not stop the others.
 func Load(paths []string, opts Options) (*Set, []Problem) {
-	l := loader{opts: opts}
-	set, problems, _ := l.load(paths)
-	return set, problems
+	return opts.set(readPaths(paths))
 }
 
 // LoadFS is [Load] for a file system, such as the embedded catalogue.
 func LoadFS(fsys fs.FS, opts Options) (*Set, []Problem) {
-	l := loader{opts: opts}
 	var sources []sourceFile
 	var problems []Problem
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
@@ -50,35 +47,19 @@ func LoadFS(fsys fs.FS, opts Options) (*Set, []Problem) {
 			problems = append(problems, fileProblem(name, err))
 			return nil
 		}
-		sources = append(sources, newSourceFile(name, src))
+		sources = append(sources, sourceFile{name, src})
 		return nil
 	})
 	if err != nil {
 		problems = append(problems, fileProblem(".", err))
 	}
-	set, more := l.set(sources)
-	return set, sortProblems(append(problems, more...))
-}
-
-// Files lists the files that [Load] would read, with the hashes of what is in them, and parses nothing: while they equal [Set.Files]
-// of a set, that set need not be read again.
-func Files(paths []string) ([]File, []Problem) {
-	sources, problems := readPaths(paths)
-	files := make([]File, len(sources))
-	for i := range sources {
-		files[i] = sources[i].File
-	}
-	return files, problems
+	return opts.set(sources, problems)
 }
 
 // sourceFile is a file's content.
 type sourceFile struct {
-	File
+	path string
 	text []byte
-}
-
-func newSourceFile(name string, text []byte) sourceFile {
-	return sourceFile{File: File{Path: name, Hash: sha256.Sum256(text)}, text: text}
 }
 
 func fileProblem(name string, err error) Problem {
@@ -166,7 +147,7 @@ func readPaths(paths []string) ([]sourceFile, []Problem) {
 			problems = append(problems, fileProblem(files[i].Path, err))
 			continue
 		}
-		sources = append(sources, newSourceFile(files[i].Path, text))
+		sources = append(sources, sourceFile{files[i].Path, text})
 	}
 	return sources, problems
 }
@@ -178,12 +159,12 @@ func (o Options) ReadFile(name string, known [sha256.Size]byte) (f File, changed
 	if err != nil {
 		return File{Path: name}, true, nil, []Problem{fileProblem(name, err)}
 	}
-	src := newSourceFile(name, text)
-	if src.Hash == known {
-		return src.File, false, nil, nil
+	f = File{Path: name, Hash: sha256.Sum256(text)}
+	if f.Hash == known {
+		return f, false, nil, nil
 	}
 	signatures, problems = o.read(name, text)
-	return src.File, true, signatures, problems
+	return f, true, signatures, problems
 }
 
 // readFile reads a file, but not much more of it than Parse accepts.
@@ -200,65 +181,15 @@ func readFile(name string) (text []byte, err error) {
 	return text, nil
 }
 
-// loader reads files again and again, parses only what changed, and remembers the last good version of each.
-type loader struct {
-	opts Options
-	last map[string]*loaded
-	seen []File // what the last load found
-}
-
-// loaded is what a file gave.
-type loaded struct {
-	file       File
-	signatures []*Signature
-	problems   []Problem
-}
-
-// load reads paths. changed is false when all files are as they were at the last load.
-func (l *loader) load(paths []string) (set *Set, problems []Problem, changed bool) {
-	sources, problems := readPaths(paths)
-	before := l.seen
-	set, more := l.set(sources)
-	problems = sortProblems(append(problems, more...))
-	if len(before) != len(l.seen) {
-		return set, problems, true
-	}
-	for i := range before {
-		if before[i] != l.seen[i] {
-			return set, problems, true
-		}
-	}
-	return set, problems, false
-}
-
-// set parses what changed. A file that became bad goes on with its last version that had no error.
-func (l *loader) set(sources []sourceFile) (*Set, []Problem) {
-	next := make(map[string]*loaded, len(sources))
+// set parses the files.
+func (o Options) set(sources []sourceFile, problems []Problem) (*Set, []Problem) {
 	var all []*Signature
-	var files []File
-	var problems []Problem
 	for _, src := range sources {
-		was := l.last[src.Path]
-		now := was
-		if now == nil || now.file != src.File {
-			now = &loaded{file: src.File}
-			now.signatures, now.problems = l.opts.read(src.Path, src.text)
-			if bad := len(Errors(now.problems)); bad > 0 && was != nil && len(was.signatures) > 0 {
-				now.signatures = was.signatures
-				now.problems = append(now.problems, Problem{
-					File: src.Path, Severity: LevelWarning,
-					Message: fmt.Sprintf("the new version is refused; the %d signatures of the one before stay in use", len(was.signatures)),
-				})
-			}
-		}
-		next[src.Path] = now
-		files = append(files, src.File)
-		all = append(all, now.signatures...)
-		problems = append(problems, now.problems...)
+		more, wrong := o.read(src.path, src.text)
+		all, problems = append(all, more...), append(problems, wrong...)
 	}
-	l.last, l.seen = next, files
-	set, more := NewSet(all, files...)
-	return set, append(problems, more...)
+	set, more := NewSet(all)
+	return set, sortProblems(append(problems, more...))
 }
 
 func (o Options) read(file string, src []byte) ([]*Signature, []Problem) {

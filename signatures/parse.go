@@ -25,7 +25,7 @@ type Options struct {
 	// Catalogue asks what is asked of a signature that is shipped to others: an incident, remedies, references, a test that
 	// fires and a near miss are then required; without it their absence is a warning.
 	Catalogue bool
-	// Foreign, if set, is asked first for every file that [Load] or [Watch] reads, so that rules of other languages can lie
+	// Foreign, if set, is asked first for every file that [Load] reads, so that rules of other languages can lie
 	// beside signatures. Parse does not ask it.
 	Foreign Foreign
 }

@@ -10,20 +10,19 @@ import (
 // Set is an immutable set of signatures with different ids, in the order of their ids. The nil Set is empty.
 type Set struct {
 	signatures []*Signature
-	files      []File
 }
 
-// File is a file that a set was read from. Files are comparable: equal lists of files give equal sets.
+// File is a file that was read.
 type File struct {
 	Path string            `json:"path"`
 	Hash [sha256.Size]byte `json:"hash"` // of its bytes
 }
 
 // NewSet makes a set. Of several signatures with the same id the first stays; the others are told as problems.
-func NewSet(signatures []*Signature, files ...File) (*Set, []Problem) {
+func NewSet(signatures []*Signature) (*Set, []Problem) {
 	var problems []Problem
 	byID := make(map[string]*Signature, len(signatures))
-	s := &Set{files: slices.Clone(files)}
+	s := &Set{}
 	for _, x := range signatures {
 		first, ok := byID[x.ID]
 		if !ok {
@@ -50,7 +49,6 @@ func Merge(sets ...*Set) *Set {
 		if s == nil {
 			continue
 		}
-		out.files = append(out.files, s.files...)
 		for _, x := range s.signatures {
 			if i, ok := byID[x.ID]; ok {
 				out.signatures[i] = x
@@ -83,25 +81,4 @@ func (s *Set) Get(id string) (*Signature, bool) {
 		return nil, false
 	}
 	return all[i], true
-}
-
-// Files returns the files that the set was read from, in the order in which they were read. The slice is shared.
-func (s *Set) Files() []File {
-	if s == nil {
-		return nil
-	}
-	return s.files
-}
-
-// Digest is the SHA-256 over the ids and digests of the signatures: equal digests mean that one set can stand for the other.
-func (s *Set) Digest() [sha256.Size]byte {
-	h := sha256.New()
-	for _, x := range s.All() {
-		d := x.Digest()
-		_, _ = fmt.Fprintf(h, "%d:%s", len(x.ID), x.ID)
-		h.Write(d[:])
-	}
-	var out [sha256.Size]byte
-	h.Sum(out[:0])
-	return out
 }

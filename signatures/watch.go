@@ -13,35 +13,17 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// WatchOptions say how [Watch] looks for changes.
+// WatchOptions say how [Follow] looks for changes. The zero value is right for most.
 type WatchOptions struct {
-	// Options are those of [Load].
-	Options Options
 	// Debounce is how long nothing may change before files are read, so that a copy of many files is one change. 0 means 250 ms.
 	Debounce time.Duration
 	// Interval is how often files are read without being told of a change; network file systems tell nothing. 0 means 30 s.
 	Interval time.Duration
 }
 
-// Watch loads paths as [Load] does, calls fn, and calls it again after every change of the files' content, until ctx ends. It calls fn
-// from one goroutine, its caller's, and returns when it is over.
-//
-// A file that becomes bad keeps its last good version in the set, and problems say what was refused. fn gets each set once;
-// sets share the signatures that did not change. Changes are seen however they are made: written in place, renamed over, or
-// swapped by a link as Kubernetes does with a mounted ConfigMap.
-func Watch(ctx context.Context, paths []string, opts WatchOptions, fn func(*Set, []Problem)) error {
-	l := loader{opts: opts.Options}
-	first := true
-	return Follow(ctx, paths, opts, func() {
-		if set, problems, changed := l.load(paths); changed || first {
-			first = false
-			fn(set, problems)
-		}
-	})
-}
-
 // Follow calls look, and calls it again whenever the files that paths lead to may have changed, until ctx ends. It calls look from one
-// goroutine, its caller's, and returns when it is over.
+// goroutine, its caller's, and returns when it is over. Changes are seen however they are made: written in place, renamed over, or swapped by a
+// link as Kubernetes does with a mounted ConfigMap.
 func Follow(ctx context.Context, paths []string, opts WatchOptions, look func()) error {
 	if opts.Debounce <= 0 {
 		opts.Debounce = 250 * time.Millisecond

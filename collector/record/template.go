@@ -74,9 +74,6 @@ func (t *Template) Len() int { return t.n }
 // Slots returns how many numbers a copy has.
 func (t *Template) Slots() int { return len(t.slots) }
 
-// Size returns the bytes of a copy before compression.
-func (t *Template) Size() int { return len(t.frame) }
-
 // Append appends a copy with another stamp to dst.
 func (t *Template) Append(dst []byte, s Stamp) []byte {
 	start := len(dst)

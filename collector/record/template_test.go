@@ -36,7 +36,7 @@ func TestCopiesOfATemplateAreOtherObservations(t *testing.T) {
 			for round := range uint64(3) {
 				wire := x.Append([]byte("before"), Stamp{Time: 50, Mark: 70, Seq: 100 * round, ID: round << 32, Number: 40 + 10*round, Compress: compress})
 				require.Equal(t, "before", string(wire[:6]))
-				require.True(t, compress || len(wire) == 6+x.Size())
+				require.True(t, compress || len(wire) == 6+len(x.frame))
 				var b Batch
 				require.NoError(t, b.Decode(wire[6:]))
 				require.Equal(t, int64(70), b.Header().Mark)
@@ -82,7 +82,7 @@ func BenchmarkTemplate(b *testing.B) {
 	}
 	x, err := NewTemplate(build.AppendTo(nil), "######")
 	require.NoError(b, err)
-	b.SetBytes(int64(x.Size()))
+	b.SetBytes(int64(len(x.frame)))
 	var dst []byte
 	for i := uint64(0); b.Loop(); i++ {
 		dst = x.Append(dst[:0], Stamp{Time: 5, ID: i})
