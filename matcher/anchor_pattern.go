@@ -99,13 +99,13 @@ func compilePattern(text string) *syntax.Prog {
 	return prog
 }
 
-// selects reports whether there is room for the expressions, and none of them matches every text.
-func (x *patternIndex) selects(patterns []string) bool {
+// selects returns how many steps the expressions take, and false when they are too large or one of them matches every text.
+func selects(patterns []string) (steps int, ok bool) {
 	var try patternIndex
-	if !try.add(patterns, pattern{}) || len(x.steps)+len(try.steps) > maxSteps {
-		return false
+	if !try.add(patterns, pattern{}) {
+		return 0, false
 	}
-	return len(newAutomaton(&try, []uint32{unscoped}, &stepMarks{seen: make([]uint64, len(try.steps))}).always) == 0
+	return len(try.steps), len(newAutomaton(&try, []uint32{unscoped}, &stepMarks{seen: make([]uint64, len(try.steps))}).always) == 0
 }
 
 // measure fills in how far the steps from base on are from the start.

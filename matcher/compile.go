@@ -98,10 +98,21 @@ type clause struct {
 func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	conds, problems := b.conditions(s)
 	anchored := make([][]anchor, len(conds))
+	room := maxSteps - len(b.program.patterns.steps)
 	for i := range conds {
-		if anchored[i] = conds[i].anchors(b.rare); len(anchored[i]) == 0 && !b.patternsAnchor(&conds[i]) {
+		if anchored[i] = conds[i].anchors(b.rare); len(anchored[i]) > 0 {
+			continue
+		}
+		steps, ok := patternsAnchor(&conds[i])
+		room -= steps
+		switch {
+		case !ok:
 			problems = append(problems, s.Problem(conds[i].path,
 				"nothing in this condition can anchor it, so every record would have to be looked at",
+				"Add an exact field (an event's reason, a component, a metric's name) or a text of at least two characters that must be there."))
+		case room < 0:
+			problems = append(problems, s.Problem(conds[i].path,
+				"only its expressions could anchor this condition, and all signatures' expressions are too large together",
 				"Add an exact field (an event's reason, a component, a metric's name) or a text of at least two characters that must be there."))
 		}
 	}
@@ -118,7 +129,6 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 	b.taken[c.Digest] = true
 	p := b.program
 	for i := range conds {
-		n := uint32(len(p.conditions))
 		met := conds[i].met
 		if conds[i].ended == nil && foundExactly(anchored[i]) && p.options.off&offProof == 0 {
 			met = met.without(anchored[i])
@@ -128,7 +138,14 @@ func (b *builder) add(s *signatures.Signature) []signatures.Problem {
 			x.ended = b.flattener.add(conds[i].ended)
 		}
 		p.conditions = append(p.conditions, x)
-		b.anchor(&conds[i], anchored[i], n)
+	}
+	first := uint32(len(p.conditions) - len(conds))
+	for _, needed := range []bool{true, false} { // expressions that are the only anchor come before those that others can replace
+		for i := range conds {
+			if needed == (len(anchored[i]) == 0) {
+				b.anchor(&conds[i], anchored[i], first+uint32(i))
+			}
+		}
 	}
 	b.enter(c, s)
 	return nil
@@ -168,10 +185,14 @@ func (b *builder) key(words []string) uint32 {
 	return n
 }
 
-// patternsAnchor reports whether expressions can find the records of a condition that has no other anchor.
-func (b *builder) patternsAnchor(c *clause) bool {
+// patternsAnchor reports whether expressions can find the records of a condition that has no other anchor, and how many steps they
+// take.
+func patternsAnchor(c *clause) (steps int, ok bool) {
 	list := c.met.patterns()
-	return c.ended == nil && len(list) > 0 && b.program.patterns.selects(list)
+	if c.ended != nil || len(list) == 0 {
+		return 0, false
+	}
+	return selects(list)
 }
 
 // weakAnchor is the weight from which on attributes find so many records that it pays to look at their texts first.

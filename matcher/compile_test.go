@@ -1,6 +1,8 @@
 package matcher_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +44,29 @@ func TestCompileRefusesWhatNothingAnchors(t *testing.T) {
 			require.Equal(t, "good", p.Signatures()[0].Signature.ID)
 		})
 	}
+}
+
+// Expressions that are a condition's only anchor have to fit, all of a signature's together: what does not fit is refused, not lost.
+func TestCompileRefusesExpressionsThatAreTooLargeTogether(t *testing.T) {
+	large := func(c byte) signatures.Condition {
+		var list []signatures.Condition
+		for i := range 150 {
+			list = append(list, signatures.Condition{Log: &signatures.LogCondition{Regex: fmt.Sprintf("%c(?:[a-z]{900}|[0-9]{%d})", c, 800+i)}})
+		}
+		return signatures.Condition{Any: list}
+	}
+	both := one("both", large('x'))
+	both.Stages = append(both.Stages, signatures.Stage{Name: "second", When: large('y')})
+	p, problems := matcher.Compile([]*signatures.Signature{both, one("half", large('x')), one("other", large('y'))}, matcher.CompileOptions{})
+	require.Len(t, problems, 2)
+	require.Equal(t, "stages[1].when", problems[0].Path, "of both")
+	require.Equal(t, "stages[0].when", problems[1].Path, "of other")
+	for _, x := range problems {
+		require.Contains(t, x.Message, "too large together")
+	}
+	found := p.Scan(batchOf(t, []record.Record{line("x" + strings.Repeat("ab", 450)), line("y" + strings.Repeat("ab", 450))}), matcher.NewScratch(p))
+	require.Len(t, found, 1)
+	require.Equal(t, "half", p.Lookup(found[0].Signature).Signature.ID)
 }
 
 func TestCompileRefusesASecondSignatureOfOneID(t *testing.T) {
