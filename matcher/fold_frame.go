@@ -242,31 +242,3 @@ func (r *frame) eachEvidence(fn func(evidence)) {
 		}
 	}
 }
-
-func (w *writer) frame(r *frame) {
-	list(w, r.slots, func(s []held) {
-		list(w, s, func(h held) {
-			w.time(h.time)
-			w.fixed(h.id)
-			w.evidence(h.text)
-		})
-	})
-	w.uint(uint64(r.active))
-	list(w, r.stamps, func(s stamp) {
-		w.byte(s.guard)
-		w.time(s.time)
-	})
-	w.time(r.due)
-	w.uint(r.total)
-}
-
-func (r *reader) frame() *frame {
-	f := &frame{}
-	f.slots = items(r, 1, func() []held {
-		return items(r, 10, func() held { return held{time: r.time(), id: r.fixed(), text: r.evidence()} })
-	})
-	f.active = int(r.uint())
-	f.stamps = items(r, 2, func() stamp { return stamp{guard: r.byte(), time: r.time()} })
-	f.due, f.total = r.time(), r.uint()
-	return f
-}
