@@ -16,10 +16,12 @@ type batcher struct {
 	seen    uint8 // kinds of the records so far, as bits 1<<Kind
 	narrow  bool  // say that the source gives what it was seen to give, and nothing else
 	gone    bool  // when it ends it gives nothing at all any more
-	records uint64
-	frames  [][]byte  // finished, oldest first
-	free    []byte    // memory of a frame that was given back
-	redact  *redactor // nil leaves secrets where they are
+	// promised says that mark is what the collector promised, and not the newest time of a record.
+	promised bool
+	records  uint64
+	frames   [][]byte  // finished, oldest first
+	free     []byte    // memory of a frame that was given back
+	redact   *redactor // nil leaves secrets where they are
 }
 
 var _ format.Sink = (*batcher)(nil)
@@ -44,7 +46,9 @@ func (b *batcher) Add(r *record.Record) {
 	}
 	b.records++
 	b.seen |= 1 << r.Kind
-	b.mark = max(b.mark, r.Time)
+	if !b.promised {
+		b.mark = max(b.mark, r.Time)
+	}
 	if b.builder.Size() >= b.limit {
 		b.cut(false)
 	}

@@ -1,0 +1,227 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/record"
+)
+
+// OutletOptions say what an [Outlet] puts on its batches and when it gives them out.
+type OutletOptions struct {
+	// Source names the source in batches, such as "events/prod". It is the same after a restart. Required.
+	Source string
+	// Scope is what the source speaks for, by which its silence is judged; empty is the whole cluster.
+	Scope record.Attrs
+	// Kinds are what the source can give. Required.
+	Kinds []record.Kind
+	// Attrs are put onto every record that has no attribute of that name.
+	Attrs record.Attrs
+	// BatchBytes is the size from which on a batch is given out: 256 KiB.
+	BatchBytes int
+	// Idle is how long a record waits for others at most: 50 ms.
+	Idle time.Duration
+	// Heartbeat is how often a source that is alive and has nothing to say tells so: 10 s. Negative: never.
+	Heartbeat time.Duration
+	// KeepSecrets leaves passwords, tokens and keys in texts; without it they are replaced.
+	KeepSecrets bool
+	// Compress makes smaller batches; for networks.
+	Compress bool
+	// Stored, if set, waits until everything that was emitted is stored; see [Outlet.Flush].
+	Stored func(ctx context.Context) error
+	// Meter counts; nil counts nothing.
+	Meter *Meter
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Outlet puts the records of one source into batches and gives them to an [Emit], one at a time and in order. It takes secrets out of
+// texts, and says by heartbeats up to when the source has given everything. It is safe for concurrent use.
+type Outlet struct {
+	o    OutletOptions
+	emit Emit
+
+	mu      sync.Mutex
+	batches batcher
+	counts  format.Counts
+	told    format.Counts // what the meter knows
+	attrs   record.Attrs  // of the record under way
+	since   time.Time     // when the oldest record that waits came; zero when none does
+	alive   int64         // Unix nanoseconds
+	beaten  int64         // the newest promise that was given out
+}
+
+// NewOutlet makes an outlet.
+func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
+	d := Options{BatchBytes: o.BatchBytes, Idle: o.Idle, Heartbeat: o.Heartbeat, Now: o.Now}.withDefaults()
+	o.BatchBytes, o.Idle, o.Heartbeat, o.Now = d.BatchBytes, d.Idle, d.Heartbeat, d.Now
+	x := &Outlet{o: o, emit: emit}
+	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true}
+	x.batches.builder.Compress = o.Compress
+	if !o.KeepSecrets {
+		x.batches.redact = &redactor{}
+	}
+	h := record.Header{Source: o.Source, Scope: o.Scope}
+	for _, k := range o.Kinds {
+		h.Kinds |= 1 << k
+	}
+	if h.Kinds == 0 {
+		return nil, errors.New("an outlet needs the kinds of record that its source gives")
+	}
+	return x, x.batches.builder.Reset(h)
+}
+
+// Add takes a copy of r. It blocks while the emit does. A record beyond the limits of a batch is counted and left out. After an error
+// nothing that was added is lost: it is given out by the next call.
+func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	own := *r
+	own.Attrs = x.complete(r.Attrs)
+	now := x.o.Now()
+	if own.Observed == 0 {
+		own.Observed = now.UnixNano()
+	}
+	if x.since.IsZero() {
+		x.since = now
+	}
+	before := x.batches.records
+	x.batches.Add(&own)
+	x.o.Meter.added(r.Kind, int(x.batches.records-before))
+	x.tell()
+	return x.give(ctx)
+}
+
+// complete returns the attributes with the outlet's own. The result is valid until the next call.
+func (x *Outlet) complete(a record.Attrs) record.Attrs {
+	if len(x.o.Attrs) == 0 {
+		return a
+	}
+	x.attrs = x.attrs[:0]
+	base := x.o.Attrs
+	for _, own := range a {
+		for len(base) > 0 && base[0].Key < own.Key {
+			x.attrs, base = append(x.attrs, base[0]), base[1:]
+		}
+		if len(base) > 0 && base[0].Key == own.Key {
+			base = base[1:]
+		}
+		x.attrs = append(x.attrs, own)
+	}
+	x.attrs = append(x.attrs, base...)
+	return x.attrs
+}
+
+// Alive promises that everything which happened up to a time was added. Batches carry the newest promise. A source that makes none is
+// silent, which makes it unknown whether something did not happen; so a collector promises only what its source told it.
+func (x *Outlet) Alive(upTo time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.alive = max(x.alive, upTo.UnixNano())
+	x.batches.mark = x.alive
+	x.o.Meter.alive(upTo)
+}
+
+// Flush gives out everything that was added. When it returns nil, that was emitted and, with OutletOptions.Stored, is stored: a
+// checkpoint may cover it.
+func (x *Outlet) Flush(ctx context.Context) error {
+	if err := x.cut(ctx); err != nil || x.o.Stored == nil {
+		return err
+	}
+	return x.o.Stored(ctx)
+}
+
+func (x *Outlet) cut(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.batches.cut(false)
+	return x.give(ctx)
+}
+
+// give emits what is finished. A batch whose emit failed is kept.
+func (x *Outlet) give(ctx context.Context) error {
+	for len(x.batches.frames) > 0 {
+		frame := x.batches.frames[0]
+		if err := x.emit(ctx, frame); err != nil {
+			return err
+		}
+		x.beaten = x.alive
+		x.batches.take()
+		x.batches.give(frame)
+	}
+	if x.batches.builder.Len() == 0 {
+		x.since = time.Time{}
+	}
+	return nil
+}
+
+// tell passes on to the meter what was counted since it was told last.
+func (x *Outlet) tell() {
+	x.counts.Each(func(what format.Count, n uint64) {
+		more := int(n - x.told.Get(what))
+		switch {
+		case more == 0:
+		case what == format.RemovedSecret:
+			x.o.Meter.secrets(more)
+		case what.Loss():
+			x.o.Meter.Lost(what.String(), more)
+		}
+		x.told.Add(what, more)
+	})
+}
+
+// Run gives out what waits longer than OutletOptions.Idle, and heartbeats, until ctx is done; what waits then is given out still. It returns
+// nil when ctx ended it, and the error of an emit.
+func (x *Outlet) Run(ctx context.Context) error {
+	idle := time.NewTicker(x.o.Idle)
+	defer idle.Stop()
+	var beat <-chan time.Time
+	if x.o.Heartbeat > 0 {
+		t := time.NewTicker(x.o.Heartbeat)
+		defer t.Stop()
+		beat = t.C
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer cancel()
+			return x.cut(last)
+		case <-idle.C:
+			err = x.settle(ctx)
+		case <-beat:
+			err = x.beat(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// lastWords bounds how long giving out may take when a collector is asked to end.
+const lastWords = 5 * time.Second
+
+func (x *Outlet) settle(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.since.IsZero() || x.o.Now().Sub(x.since) < x.o.Idle {
+		return nil
+	}
+	x.batches.cut(false)
+	return x.give(ctx)
+}
+
+// beat tells the newest promise if no batch has told it.
+func (x *Outlet) beat(ctx context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.alive == x.beaten {
+		return nil
+	}
+	x.batches.heartbeat(x.alive)
+	return x.give(ctx)
+}
