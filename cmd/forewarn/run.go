@@ -88,7 +88,7 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
 		if r == (roles{collect: true}) && len(s.Files) == 0 {
-			return usage("nothing to collect: name files, or list what to collect in the configuration (forewarn config schema)")
+			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
 		}
 		p := &process{globals: g, settings: s, roles: r}
 		return p.run(c.Context())
