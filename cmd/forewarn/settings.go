@@ -79,6 +79,7 @@ type matchSettings struct {
 type sendSettings struct {
 	BatchKB  int  `yaml:"batch_kb,omitempty" json:"batch_kb,omitempty" doc:"The size of a batch, in units of 1024 bytes, from which on it is sent; 256 without it."`
 	Compress bool `yaml:"compress,omitempty" json:"compress,omitempty" doc:"Make batches smaller; for networks."`
+	InFlight int  `yaml:"in_flight,omitempty" json:"in_flight,omitempty" doc:"How many batches may be under way that are not stored yet; 256 without it."`
 }
 
 // settingsFlags are the flags of every command that runs a role.
@@ -187,7 +188,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	for _, n := range []struct {
 		path      string
 		value, to int
-	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}} {
+	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}, {"send.in_flight", s.Send.InFlight, 4096}} {
 		if n.value < 0 || n.value > n.to {
 			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
 		}
