@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -185,6 +186,15 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
 		}
 	}
+	problems = append(problems, s.checkNumbers(place)...)
+	if _, err := s.tracking(); err != nil {
+		problems = append(problems, place("match", err.Error(), ""))
+	}
+	return problems
+}
+
+// checkNumbers finds numbers that are out of bounds, alone or together.
+func (s *settings) checkNumbers(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
 	for _, n := range []struct {
 		path      string
 		value, to int
@@ -193,11 +203,17 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
 		}
 	}
-	if _, err := s.tracking(); err != nil {
-		problems = append(problems, place("match", err.Error(), ""))
+	size, fetch, partitions := cmp.Or(s.Send.BatchKB, 256), cmp.Or(s.Match.Fetch, 32), cmp.Or(s.NATS.RecordPartitions, 4)
+	if ahead := size << 10 * fetch * partitions; s.NATS.URL != "" && ahead > maxAhead {
+		problems = append(problems, place("match.fetch",
+			fmt.Sprintf("batches of %d KiB, %d asked for ahead in each of %d partitions, are %s, and a NATS server cuts a connection for which 64 MB wait", size, fetch, partitions, bytesText(int64(ahead))),
+			"lower match.fetch, send.batch_kb or nats.record_partitions"))
 	}
 	return problems
 }
+
+// maxAhead bounds what a matching process asks an existing server for at once; hits and warnings need room too.
+const maxAhead = 48 << 20
 
 // tracking returns the tracker's options, checked.
 func (s *settings) tracking() (matcher.TrackerOptions, error) {
