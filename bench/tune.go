@@ -124,59 +124,79 @@ func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 		o.Rate = full / 2
 		o.Tell("%.0f records a second at full speed: latency is measured at half of that", full)
 	}
-	began, tried := time.Now(), []*trial{}
-	try := func(s Setting) (*trial, error) {
-		if i := slices.IndexFunc(tried, func(t *trial) bool { return t.setting == s }); i >= 0 {
-			return tried[i], nil
-		}
-		t, err := o.try(ctx, drive, s)
-		if err == nil {
-			tried = append(tried, t)
-		}
-		return t, err
-	}
-	best, err := try(o.Start)
-	if err != nil {
+	x := search{o: &o, drive: drive, began: time.Now()}
+	var err error
+	if x.best, err = x.try(ctx, o.Start); err != nil {
 		return nil, err
 	}
-	over := func() bool { return o.Within > 0 && time.Since(began) > o.Within }
-	for before := (*trial)(nil); before != best && !over(); { // a knob may want another turn when later ones have turned
-		before = best
+	for before := (*trial)(nil); before != x.best && !x.cut; { // a knob may want another turn when later ones have turned
+		before = x.best
 		for _, k := range knobs(o.Cores) {
-			from := best.setting
-			for _, v := range k.values {
-				if over() {
-					break
-				}
-				s := from
-				k.turn(&s, v)
-				t, err := try(s)
-				if errors.Is(err, errUnfit) {
-					o.Tell("%v", err)
-					continue
-				}
-				if err != nil {
-					return nil, err
-				}
-				if t.better(best, o.Limit) {
-					best = t
-				}
+			if err := x.turn(ctx, k); err != nil {
+				return nil, err
 			}
 		}
 	}
-	found := o.found(tried, best)
-	if found.Cut = over(); found.Cut {
+	if x.cut {
 		o.Tell("%v are over: the best so far is taken", o.Within)
 	}
-	return found, nil
+	return x.found(), nil
+}
+
+// search is what Tune knows so far.
+type search struct {
+	o     *TuneOptions
+	drive Drive
+	began time.Time
+	tried []*trial
+	best  *trial
+	cut   bool
+}
+
+// turn tries the values of a knob, from the best setting so far.
+func (x *search) turn(ctx context.Context, k knob) error {
+	from := x.best.setting
+	for _, v := range k.values {
+		if x.cut = x.o.Within > 0 && time.Since(x.began) > x.o.Within; x.cut {
+			return nil
+		}
+		s := from
+		k.turn(&s, v)
+		t, err := x.try(ctx, s)
+		if errors.Is(err, errUnfit) {
+			x.o.Tell("%v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if t.better(x.best, x.o.Limit) {
+			x.best = t
+		}
+	}
+	return nil
+}
+
+// try measures a setting that was not tried before.
+func (x *search) try(ctx context.Context, s Setting) (*trial, error) {
+	if i := slices.IndexFunc(x.tried, func(t *trial) bool { return t.setting == s }); i >= 0 {
+		return x.tried[i], nil
+	}
+	t, err := x.o.try(ctx, x.drive, s)
+	if err == nil {
+		x.tried = append(x.tried, t)
+	}
+	return t, err
 }
 
 // found makes the result.
-func (o *TuneOptions) found(tried []*trial, best *trial) *Tuned {
-	out := &Tuned{Recommended: best.setting, Start: o.Start, Kept: best.keeps(o.Limit), Rate: o.Rate, Limit: o.Limit}
-	for _, t := range tried {
+func (x *search) found() *Tuned {
+	out := &Tuned{
+		Recommended: x.best.setting, Start: x.o.Start, Kept: x.best.keeps(x.o.Limit), Rate: x.o.Rate, Limit: x.o.Limit, Cut: x.cut,
+	}
+	for _, t := range x.tried {
 		row := Row{Workload: "tune", Candidate: engineName, Settings: t.setting.settings(), Metrics: []Metric{t.speed, t.p99}}
-		if t == best {
+		if t == x.best {
 			row.Note, row.Latency = recommended, t.curve
 		}
 		out.Rows = append(out.Rows, row)
