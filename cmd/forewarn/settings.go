@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -27,7 +28,10 @@ type settings struct {
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
+	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
 	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+
+	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`

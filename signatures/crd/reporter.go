@@ -16,8 +16,8 @@ import (
 
 // ReporterOptions of a [Reporter].
 type ReporterOptions struct {
-	Client  dynamic.Interface // required
-	Watcher *Watcher          // required
+	// Watcher knows the resources, and reaches the API server. Required.
+	Watcher *Watcher
 	// Warnings returns the newest warning of each signature, by the signature's id. It is asked every Interval. Nil: statuses tell of none.
 	Warnings func(ctx context.Context) (map[string]LastWarning, error)
 	// Logger gets changes of state. Default: none.
@@ -52,8 +52,8 @@ type retry struct {
 
 // NewReporter makes a reporter that writes nothing until [Reporter.Run].
 func NewReporter(o ReporterOptions) (*Reporter, error) {
-	if o.Client == nil || o.Watcher == nil {
-		return nil, errors.New("report on custom resources: a client and a watcher are needed")
+	if o.Watcher == nil {
+		return nil, errors.New("report on custom resources: no watcher")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -181,8 +181,8 @@ func (r *Reporter) write(ctx context.Context) time.Duration {
 
 // last is the newest warning of the resource's signature: what the resource told already stays when no process knows it any more.
 func (r *Reporter) last(x *Resource) *LastWarning {
-	if w, ok := r.warnings[x.Ref.ID()]; ok && (x.status.LastWarning == nil || !w.Time.Time.Before(x.status.LastWarning.Time.Time)) {
-		w.Time = metav1.NewTime(w.Time.Truncate(time.Second).UTC())
+	if w, ok := r.warnings[x.Ref.ID()]; ok && (x.status.LastWarning == nil || !w.Time.Before(x.status.LastWarning.Time)) {
+		w.Time = w.Time.Truncate(time.Second).UTC() // as the API server has times
 		return &w
 	}
 	return x.status.LastWarning
@@ -195,9 +195,9 @@ func (r *Reporter) patch(ctx context.Context, x *Resource, s Status) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	var at dynamic.ResourceInterface = r.o.Client.Resource(x.Ref.Kind.Resource())
+	var at dynamic.ResourceInterface = r.o.Watcher.client.Resource(x.Ref.Kind.Resource())
 	if x.Ref.Namespace != "" {
-		at = r.o.Client.Resource(x.Ref.Kind.Resource()).Namespace(x.Ref.Namespace)
+		at = r.o.Watcher.client.Resource(x.Ref.Kind.Resource()).Namespace(x.Ref.Namespace)
 	}
 	if _, err := at.Patch(ctx, x.Ref.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: "forewarn"}, "status"); err != nil {
 		return fmt.Errorf("write the status of %s: %w", x.Ref, err)

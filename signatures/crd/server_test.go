@@ -13,14 +13,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
 
 // server is the part of an API server that custom resources need: lists in pages, watches from a version, merge patches of the status.
 type server struct {
 	testing.TB
-	client dynamic.Interface
+	config *rest.Config
 
 	mu        sync.Mutex
 	more      *sync.Cond
@@ -56,9 +55,7 @@ func newServer(tb testing.TB) *server {
 		h.CloseClientConnections()
 		h.Close()
 	})
-	client, err := dynamic.NewForConfig(&rest.Config{Host: h.URL, QPS: 1000, Burst: 1000})
-	require.NoError(tb, err)
-	s.client = client
+	s.config = &rest.Config{Host: h.URL, QPS: 1000, Burst: 1000}
 	return s
 }
 

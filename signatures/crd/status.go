@@ -47,10 +47,10 @@ type Problem struct {
 
 // LastWarning is the newest warning of a signature.
 type LastWarning struct {
-	ID    string      `json:"id" doc:"The warning's id."`
-	State string      `json:"state" doc:"forming, imminent, incident, averted, resolved or expired."`
-	Key   string      `json:"key,omitempty" doc:"What it is about: the values of its key, joined by a slash."`
-	Time  metav1.Time `json:"time" doc:"When it came to that, in the time of the records."`
+	ID    string    `json:"id" doc:"The warning's id."`
+	State string    `json:"state" doc:"forming, imminent, incident, averted, resolved or expired."`
+	Key   string    `json:"key,omitempty" doc:"What it is about: the values of its key, joined by a slash."`
+	Time  time.Time `json:"time" doc:"When it came to that, in the time of the records."`
 }
 
 const (
@@ -66,6 +66,8 @@ type Verdict struct {
 	State State
 	// Problems are those that were found beyond the resource's own, such as an id that is taken.
 	Problems []signatures.Problem
+	// Before is set when what the resource said before it was refused is still armed.
+	Before bool
 }
 
 // judged is the status that the verdict gives the resource.
@@ -88,6 +90,9 @@ func (r *Resource) judged(v Verdict, last *LastWarning, now time.Time) Status {
 		s.Reason = "see problems"
 		if len(s.Problems) > 0 && s.Problems[0].Severity == signatures.LevelError {
 			s.Reason = cut(s.Problems[0].text())
+		}
+		if v.Before {
+			s.Reason += "; what it said before is still armed"
 		}
 		condition.Message = s.Reason
 	}

@@ -17,12 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 )
 
 // Options of a [Watcher].
 type Options struct {
-	// Client reaches the API server. Required.
-	Client dynamic.Interface
+	// Config reaches the API server. Required; it is copied.
+	Config *rest.Config
 	// Logger gets changes of state. Default: none.
 	Logger *slog.Logger
 	// MinDelay and MaxDelay bound the time between two tries while the API server does not answer. Default 500ms and 30s.
@@ -36,7 +37,8 @@ type Options struct {
 
 // Watcher follows the custom resources. Its methods may be called from any goroutine.
 type Watcher struct {
-	o Options
+	o      Options
+	client dynamic.Interface
 
 	mu     sync.Mutex
 	known  map[Ref]*Resource
@@ -46,8 +48,12 @@ type Watcher struct {
 
 // NewWatcher makes a watcher that follows nothing until [Watcher.Run].
 func NewWatcher(o Options) (*Watcher, error) {
-	if o.Client == nil {
-		return nil, errors.New("watch custom resources: no client")
+	if o.Config == nil {
+		return nil, errors.New("watch custom resources: no connection")
+	}
+	client, err := dynamic.NewForConfig(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("watch custom resources: %w", err)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -63,7 +69,7 @@ func NewWatcher(o Options) (*Watcher, error) {
 			*d.at = d.value
 		}
 	}
-	return &Watcher{o: o, known: map[Ref]*Resource{}, synced: map[Kind]bool{}, moved: make(chan struct{}, 1)}, nil
+	return &Watcher{o: o, client: client, known: map[Ref]*Resource{}, synced: map[Kind]bool{}, moved: make(chan struct{}, 1)}, nil
 }
 
 // Run follows both kinds until ctx ends, and then returns nil. It calls changed, from one goroutine at a time, whenever [Watcher.Resources] gives
@@ -82,6 +88,17 @@ func (w *Watcher) Run(ctx context.Context, changed func()) error {
 	}
 	wait.Wait()
 	return nil
+}
+
+// Prime lists both kinds once, so that a process starts with what the cluster holds. Its error is no reason not to Run: that asks again.
+func (w *Watcher) Prime(ctx context.Context) error {
+	var all []error
+	for _, kind := range Kinds() {
+		if _, err := w.list(ctx, kind, func() {}); err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
 }
 
 // Resources returns what is known, in the order of the names. complete is false until both kinds were listed: what is missing then may exist.
@@ -163,7 +180,7 @@ func (w *Watcher) list(ctx context.Context, kind Kind, changed func()) (version 
 	var all []*unstructured.Unstructured
 	o := metav1.ListOptions{Limit: pageSize}
 	for {
-		page, err := w.o.Client.Resource(kind.Resource()).List(ctx, o)
+		page, err := w.client.Resource(kind.Resource()).List(ctx, o)
 		if apierrors.IsResourceExpired(err) && o.Continue != "" { // it took too long to read the pages
 			all, o = nil, metav1.ListOptions{}
 			continue
@@ -186,7 +203,7 @@ func (w *Watcher) watch(ctx context.Context, kind Kind, version string, changed 
 	for ctx.Err() == nil {
 		began := w.o.Now()
 		seconds := int64(300 + rand.IntN(300))
-		watching, err := w.o.Client.Resource(kind.Resource()).Watch(ctx, metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds})
+		watching, err := w.client.Resource(kind.Resource()).Watch(ctx, metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds})
 		if err != nil {
 			return fmt.Errorf("watch %s: %w", kind.Resource().Resource, err)
 		}

@@ -25,7 +25,7 @@ func spec(contains string) string {
 // follow runs a watcher until the test ends.
 func follow(t *testing.T, s *server) *Watcher {
 	t.Helper()
-	w, err := NewWatcher(Options{Client: s.client, MinDelay: time.Millisecond, MaxDelay: 20 * time.Millisecond, MissingAfter: 200 * time.Millisecond})
+	w, err := NewWatcher(Options{Config: s.config, MinDelay: time.Millisecond, MaxDelay: 20 * time.Millisecond, MissingAfter: 200 * time.Millisecond})
 	require.NoError(t, err)
 	run(t, func(ctx context.Context) error { return w.Run(ctx, func() {}) })
 	return w
@@ -149,9 +149,9 @@ func TestAStatusTellsWhatBecameOfAResourceAndIsWrittenOnlyWhenItChanged(t *testi
 	becomes(t, w, "Signature shop/cart, !Signature shop/till")
 
 	asked := make(chan struct{}, 1000)
-	warned := metav1.NewTime(time.Date(2026, 11, 20, 19, 8, 48, 0, time.UTC))
+	warned := time.Date(2026, 11, 20, 19, 8, 48, 5, time.UTC)
 	r, err := NewReporter(ReporterOptions{
-		Client: s.client, Watcher: w, Interval: 5 * time.Millisecond, MinDelay: time.Millisecond,
+		Watcher: w, Interval: 5 * time.Millisecond, MinDelay: time.Millisecond,
 		Warnings: func(context.Context) (map[string]LastWarning, error) {
 			asked <- struct{}{}
 			if len(asked) == 1 {
@@ -205,7 +205,7 @@ func TestAVerdictOfAnOlderSpecIsNotWritten(t *testing.T) {
 	old := judge(w)
 	s.put(cart, spec("slower"))
 	require.Eventually(t, func() bool { all, _ := w.Resources(); return all[0].Generation == 2 }, soon, 5*time.Millisecond)
-	r, err := NewReporter(ReporterOptions{Client: s.client, Watcher: w})
+	r, err := NewReporter(ReporterOptions{Watcher: w})
 	require.NoError(t, err)
 	r.Judge(old)
 	require.Zero(t, r.write(t.Context()))
