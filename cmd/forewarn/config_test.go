@@ -15,6 +15,8 @@ const wholeConfig = `data_dir: /var/lib/forewarn
 cluster: prod-eu
 signatures: [/etc/forewarn/signatures]
 no_catalog: true
+custom_resources: true
+kubernetes: {kubeconfig: /etc/forewarn/kubeconfig, context: prod, qps: 10, burst: 20, timeout: 30s}
 applies:
   kubernetes: v1.31.2
   components: {etcd: 3.5.12}
@@ -76,8 +78,10 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"destinations": {"notify:\n  - {name: a, type: webhook}\n  - {name: b, type: alertmanager}\n  - {name: c, type: webhook, urls: [\"::\"]}\n", []string{
 			"a webhook has exactly one", ":3:5: ", ":4:5: ",
 		}},
-		"no port":      {"listen: nowhere\n", []string{":1:9: ", "such as 127.0.0.1:9464"}},
-		"no such port": {"listen: 127.0.0.1:99999\n", []string{":1:9: "}},
+		"no port":        {"listen: nowhere\n", []string{":1:9: ", "such as 127.0.0.1:9464"}},
+		"an open server": {"nats: {listen: \"0.0.0.0:4222\"}\n", []string{":1:16: ", "without a token anybody could connect", "token_file"}},
+		"two servers":    {"nats: {listen: \"0.0.0.0:4222\", url: \"nats://x\", token_file: t}\n", []string{":1:16: ", "no embedded server"}},
+		"no such port":   {"listen: 127.0.0.1:99999\n", []string{":1:9: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := file(t, "forewarn.yaml", c.text)

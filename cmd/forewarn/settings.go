@@ -60,6 +60,7 @@ type fileSettings struct {
 
 type natsSettings struct {
 	URL              string `yaml:"url,omitempty" json:"url,omitempty" doc:"nats://host:4222, or several with commas."`
+	Listen           string `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where the embedded server takes the connections of other machines' processes, such as 0.0.0.0:4222; they show the token of token_file. Without it only processes of this machine find it."`
 	CredsFile        string `yaml:"creds_file,omitempty" json:"creds_file,omitempty" doc:"A credentials file."`
 	TokenFile        string `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"A file with a token."`
 	CAFile           string `yaml:"ca_file,omitempty" json:"ca_file,omitempty" doc:"The certificates that the server's is checked with."`
@@ -179,6 +180,12 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}
+	switch {
+	case s.NATS.Listen != "" && s.NATS.URL != "":
+		problems = append(problems, place("nats.listen", "there is a url, and so no embedded server that could listen", "leave one of them out"))
+	case s.NATS.Listen != "" && s.NATS.TokenFile == "":
+		problems = append(problems, place("nats.listen", "without a token anybody could connect", "name a file with one in token_file"))
+	}
 	if s.Listen != "" {
 		_, port, err := net.SplitHostPort(s.Listen)
 		if err == nil {
@@ -220,7 +227,7 @@ func (s *settings) streams(g *globals) (stream.Options, error) {
 	o := stream.Options{
 		URL: s.NATS.URL, CredsFile: s.NATS.CredsFile, CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
 		RecordPartitions: s.NATS.RecordPartitions, HitPartitions: s.NATS.HitPartitions, Replicas: s.NATS.Replicas,
-		DataDir: s.DataDir, Logger: g.log,
+		DataDir: s.DataDir, Listen: s.NATS.Listen, Logger: g.log,
 	}
 	if s.NATS.TokenFile != "" {
 		b, err := os.ReadFile(s.NATS.TokenFile)
