@@ -165,7 +165,10 @@ func (x *Objects) addChanged(c change, was, now namedLeaf, w when) {
 // firstSight tells what matters of an object that is not remembered.
 func (x *Objects) firstSight(c change, now []namedLeaf, w when, told Told) {
 	if told == TellNew {
-		c.at = cmp.Or(w.created, w.at)
+		c.at = w.created
+		if c.at == 0 {
+			c.at, c.mark = w.at, w.mark
+		}
 		x.add(c)
 	}
 	bad := troubleOf(c.object.kind, now)
@@ -174,9 +177,12 @@ func (x *Objects) firstSight(c change, now []namedLeaf, w when, told Told) {
 			continue
 		}
 		// What is only known to be so has no time of its own that stays the same; the newest that its status tells of does.
-		c.path, c.to, c.at, c.mark = l.path, l.value, firstOf(l.at, w.newest, w.created, w.at), ""
+		c.path, c.to, c.at, c.mark = l.path, l.value, firstOf(l.at, w.newest, w.created), ""
+		if c.at == 0 {
+			c.at, c.mark = w.at, w.mark
+		}
 		if present := x.in.now(); told == TellTrouble && present-c.at > recent {
-			c.mark = strconv.FormatInt(c.at, 36)
+			c.mark = cmp.Or(c.mark, strconv.FormatInt(c.at, 36))
 			c.at = present
 		}
 		x.add(c)

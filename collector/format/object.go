@@ -3,7 +3,6 @@ package format
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/record"
@@ -30,6 +29,9 @@ func (o *object) seq(n int) uint64 {
 
 // read decodes an object. Without one it returns whether that was counted.
 func (x *Objects) read(value []byte, kind, api string) (o *object, counted bool) {
+	if x.in.Live {
+		x.stamps.advance(x.in.now())
+	}
 	if !json.Valid(value) {
 		x.in.Counts.Add(BadItem, 1)
 		return nil, true
@@ -159,19 +161,9 @@ func objectAttrs(o map[string]any, kind, api, namespace, name, uid string) attrS
 
 // owner puts an object under the top of its owner chain, as far as that can be told from here.
 func (a attrSet) owner(kind, name, hash string) {
-	switch kind {
-	case "Node": // a static pod; it is no workload
-		return
-	case "ReplicaSet":
-		if top, ok := strings.CutSuffix(name, "-"+hash); ok && hash != "" {
-			kind, name = "Deployment", top
-		} else if top, owner, ok := WorkloadOfReplicaSet(name); ok {
-			kind, name = top, owner
-		}
-	case "Job":
-		kind, name = workloadOfJob(name)
+	if kind, name = TopOwner(kind, name, hash); kind != "" {
+		a.workload(kind, name)
 	}
-	a.workload(kind, name)
 }
 
 func child(m map[string]any, key string) map[string]any {

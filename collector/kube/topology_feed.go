@@ -1,0 +1,221 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unique"
+
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/format"
+)
+
+// feed puts the objects of one kind into a topology.
+type feed struct {
+	topology *Topology
+	kind     string
+	list     uint32
+	meter    *collector.Meter // counts objects that cannot be understood; nil where another counts them
+}
+
+var _ follower = (*feed)(nil)
+
+// feed returns what feeds the topology with objects of a kind: pods, claims, and what may own pods.
+func (t *Topology) feed(kind string) *feed { return &feed{topology: t, kind: kind} }
+
+func (f *feed) listing() { f.list++ }
+
+func (f *feed) listed(object []byte, _ string) error { return f.happened("ADDED", object) }
+
+func (f *feed) complete(_ string, unreadable bool) error {
+	if !unreadable {
+		f.topology.sweep(f)
+	}
+	return nil
+}
+
+// shape is what of any object that may be fed is looked at.
+type shape struct {
+	Metadata struct {
+		Name, Namespace, UID string
+		Labels               struct {
+			Hash string `json:"pod-template-hash"`
+		}
+		Annotations struct {
+			Manifest string `json:"kubernetes.io/config.hash"`
+		}
+		OwnerReferences []struct {
+			Kind, Name, UID string
+			Controller      bool
+		}
+	}
+	Spec struct {
+		NodeName, VolumeName       string
+		InitContainers, Containers []struct{ Name, Image string }
+		Volumes                    []struct {
+			Name                  string
+			Ephemeral             *struct{}
+			PersistentVolumeClaim *struct{ ClaimName string }
+		}
+	}
+}
+
+func (f *feed) happened(verb string, object []byte) error {
+	var s shape
+	// What has a wrong type is passed over; the rest of the object is read.
+	if err := json.Unmarshal(object, &s); err != nil && s.Metadata.Name == "" {
+		f.meter.Lost(format.BadItem.String(), 1)
+		return nil
+	}
+	f.topology.mu.Lock()
+	defer f.topology.mu.Unlock()
+	switch deleted := verb == "DELETED"; {
+	case f.kind == "Pod" && deleted:
+		if p := f.topology.uids[s.Metadata.UID]; p != nil {
+			f.topology.leave(p)
+		}
+	case f.kind == "Pod":
+		f.topology.enter(f, &s)
+	case f.kind == "PersistentVolumeClaim":
+		claim := podName{unique.Make(s.Metadata.Namespace), s.Metadata.Name}
+		if deleted {
+			delete(f.topology.claims, claim)
+			return nil
+		}
+		f.topology.claims[claim] = volume{s.Spec.VolumeName, seen{feed: f, list: f.list}}
+	case deleted:
+		f.topology.leaveOwner(s.Metadata.UID)
+	default:
+		f.topology.owners[s.Metadata.UID] = owned{unique.Make(s.owner()), seen{feed: f, list: f.list}}
+	}
+	return nil
+}
+
+// owner returns the object's controller.
+func (s *shape) owner() owner {
+	for _, r := range s.Metadata.OwnerReferences {
+		if r.Controller {
+			return owner{r.Kind, r.Name, r.UID}
+		}
+	}
+	return owner{}
+}
+
+// enter takes up a pod, or what has become of it.
+func (t *Topology) enter(f *feed, s *shape) {
+	m := &s.Metadata
+	p := t.uids[m.UID]
+	if p == nil {
+		p = &place{podName: podName{unique.Make(m.Namespace), m.Name}, uid: m.UID, alias: m.Annotations.Manifest}
+		t.uids[p.uid] = p
+		if p.alias != "" {
+			t.uids[p.alias] = p
+		}
+	}
+	var containers, claims strings.Builder
+	for _, c := range append(s.Spec.Containers, s.Spec.InitContainers...) {
+		containers.WriteString(c.Name + "\x00" + c.Image + "\x00")
+	}
+	for _, v := range s.Spec.Volumes {
+		name := ""
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			name = v.PersistentVolumeClaim.ClaimName
+		case v.Ephemeral != nil:
+			name = m.Name + "-" + v.Name
+		default:
+			continue
+		}
+		if claims.Len() > 0 {
+			claims.WriteByte(',')
+		}
+		claims.WriteString(name)
+	}
+	p.seen = seen{feed: f, list: f.list}
+	p.node, p.owner, p.hash = unique.Make(s.Spec.NodeName), unique.Make(s.owner()), unique.Make(m.Labels.Hash)
+	p.containers, p.claims = unique.Make(containers.String()), unique.Make(claims.String())
+	t.pods[p.podName] = p
+}
+
+// leave notes that a pod is gone. It is known a while longer.
+func (t *Topology) leave(p *place) {
+	if p.goneAt == 0 {
+		p.goneAt = t.now().UnixNano()
+		t.part(parting{at: p.goneAt, pod: p})
+	}
+}
+
+// leaveOwner notes that an owner is gone. Its last pods go after it.
+func (t *Topology) leaveOwner(uid string) {
+	if o, known := t.owners[uid]; known && o.goneAt == 0 {
+		o.goneAt = t.now().UnixNano()
+		t.owners[uid] = o
+		t.part(parting{at: o.goneAt, owner: uid})
+	}
+}
+
+// parting is something that is gone and still known.
+type parting struct {
+	at    int64
+	pod   *place // or
+	owner string // a uid
+}
+
+// part queues what is gone, and forgets what has been gone for long. What came back since it was queued stays.
+func (t *Topology) part(x parting) {
+	t.gone = append(t.gone, x)
+	for len(t.gone) > 0 && (len(t.gone) > t.most || x.at-t.gone[0].at > int64(t.keep)) {
+		old := t.gone[0]
+		t.gone[0] = parting{}
+		t.gone = t.gone[1:]
+		switch p := old.pod; {
+		case p == nil && t.owners[old.owner].goneAt == old.at:
+			delete(t.owners, old.owner)
+		case p != nil && p.goneAt == old.at:
+			delete(t.uids, p.uid)
+			if t.uids[p.alias] == p {
+				delete(t.uids, p.alias)
+			}
+			if t.pods[p.podName] == p {
+				delete(t.pods, p.podName)
+			}
+		}
+	}
+}
+
+// sweep notes that what a feed's last list did not have is gone.
+func (t *Topology) sweep(f *feed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	missing := func(s seen) bool { return s.feed == f && s.list != f.list }
+	for _, p := range t.uids {
+		if missing(p.seen) {
+			t.leave(p)
+		}
+	}
+	for uid, o := range t.owners {
+		if missing(o.seen) {
+			t.leaveOwner(uid)
+		}
+	}
+	for claim, v := range t.claims {
+		if missing(v.seen) {
+			delete(t.claims, claim)
+		}
+	}
+}
+
+// FollowNeeds are what [Topology.Follow] must be allowed to do.
+func FollowNeeds() Needs { return needs([]resource{{version: "v1", name: "pods"}}) }
+
+// Follow keeps the topology up to date with the pods of one node, until ctx is done, whose cause it returns. It is for agents on nodes: of
+// owners and claims it knows what pods themselves say of them.
+func (t *Topology) Follow(ctx context.Context, client *Client, node string, c *collector.Common) error {
+	if node == "" {
+		return errors.New("follow the pods of a node: the node has no name: set it, in a pod from spec.nodeName")
+	}
+	f := t.feed("Pod")
+	f.meter = c.Meter
+	return newReflector(client, resource{version: "v1", name: "pods", kind: "Pod", fields: "spec.nodeName=" + node}, f, c).run(ctx)
+}
