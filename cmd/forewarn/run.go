@@ -88,7 +88,7 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
 		if r == (roles{collect: true}) && len(s.Files) == 0 {
-			return usage("nothing to collect: name files, or list what to collect in the configuration (forewarn config schema)")
+			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
 		}
 		p := &process{globals: g, settings: s, roles: r}
 		return p.run(c.Context())
@@ -170,7 +170,7 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 	}
 	if p.roles.collect {
 		var err error
-		if p.publish, err = pipeline.NewPublisher(p.stream, p.registry); err != nil {
+		if p.publish, err = pipeline.NewPublisher(p.stream, p.settings.Send.InFlight, p.registry); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"collect", p.runCollect})
