@@ -311,12 +311,16 @@ func TestKindThatCannotBeWatchedDoesNotStopTheOthers(t *testing.T) {
 	s.set(podsPath, "bad", pod("bad", "", crashing, at(30)))
 	s.set("/apis/example.org/v1/widgets", "w", `{"apiVersion":"example.org/v1","kind":"Widget","metadata":{"name":"w","namespace":"shop","uid":"w"},"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
 	out := &kept{}
+	began := time.Now()
 	r, _ := start(t, s, out, setup{options: ChangesOptions{Kinds: []string{"example.org/v1/widgets"}}})
-	eventually(t, func() bool {
+	n := 0
+	require.Eventually(t, func() bool { // batches carry the promise
+		n++
+		s.set(podsPath, "busy", pod("busy", "", fmt.Sprintf(`"phase":"x%d"`, n), time.Now()))
 		out.mu.Lock()
 		defer out.mu.Unlock()
-		return len(out.records) >= 8 && time.Now().Add(-time.Minute).UnixNano() < out.mark
-	}, "others are told, and known to be")
+		return out.mark > began.UnixNano() && slices.ContainsFunc(out.records, func(r record.Record) bool { return r.Attrs.Value(record.ObjectName) == "w" })
+	}, time.Minute, 50*time.Millisecond, "others are told, and known to be")
 	r.end(t)
 	require.Contains(t, out.texts(), "w: status.conditions[Ready].status:  -> False")
 	require.Equal(t, 1, s.asked("/api/v1/nodes list"), "it is not asked for again and again")

@@ -98,7 +98,7 @@ func (r *reflector) run(ctx context.Context) error {
 			r.meter.Lost("gaps", 1)
 		case absent(err):
 			r.deny(err)
-			if !sleep(ctx, r.slow) {
+			if seldom := (collector.Backoff{Min: r.slow, Max: r.slow}); !seldom.Wait(ctx) {
 				return context.Cause(ctx)
 			}
 			continue
@@ -183,9 +183,4 @@ func forgotten(err error) bool {
 // absent reports whether a kind cannot be read as things are.
 func absent(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	b := collector.Backoff{Min: d, Max: d}
-	return b.Wait(ctx)
 }
