@@ -88,6 +88,7 @@ func NewChanges(o ChangesOptions, client *Client, topology *Topology, c collecto
 	if err != nil {
 		return nil, fmt.Errorf("changes: %w", err)
 	}
+	c.Enricher = nil // it has the topology, and uses it earlier
 	o.Objects = cmp.Or(o.Objects, 1_000_000)
 	o.Save = cmp.Or(o.Save, signatures.Duration(10*time.Second))
 	return &Changes{o: o, c: c, client: client, topology: topology, all: all}, nil
