@@ -204,13 +204,9 @@ type when struct {
 // what was seen before.
 func (x *Objects) when(o *object, d *objectDecoder, was objectState, known bool) when {
 	w := when{known: known, last: was.last, newest: d.newest, created: x.trusted(timeOf(o.meta()["creationTimestamp"]))}
-	written := int64(0)
-	for _, t := range o.written {
-		written = max(written, x.trusted(t.Time.Time))
-	}
 	switch {
-	case written != 0:
-		w.at = written
+	case o.written != 0:
+		w.at = o.written
 	case d.newest > was.last:
 		w.at = d.newest
 	case known && !x.in.Live:

@@ -14,8 +14,8 @@ type object struct {
 	kind, version string
 	attrs         attrSet
 	parts         map[string]any
-	written       []struct{ Time moment } // when its fields were written
-	certificate   *certificates           // of a Secret of type kubernetes.io/tls
+	written       int64         // when its fields were written last, in Unix nanoseconds; 0 when it does not say
+	certificate   *certificates // of a Secret of type kubernetes.io/tls
 }
 
 // seq orders an object's records, by its resource version and their order.
@@ -44,7 +44,7 @@ func (x *Objects) read(value []byte, kind, api string) (o *object, counted bool)
 		}
 		switch key := string(key); {
 		case key == "metadata":
-			o.parts[key] = o.metadata(v)
+			o.parts[key] = o.metadata(v, x.trusted)
 		case key == "spec":
 			o.parts[key] = pruned(v, func(key string) bool { return specPart(kind, key) })
 		case key == "status" || rootPart(kind, key):
@@ -68,9 +68,13 @@ func (x *Objects) read(value []byte, kind, api string) (o *object, counted bool)
 func (o *object) meta() map[string]any { return child(o.parts, "metadata") }
 
 // metadata decodes what is needed of the metadata. What each manager wrote is often longer than all the rest: only when it did is read.
-func (o *object) metadata(v []byte) map[string]any {
-	if fields, ok := member(v, "managedFields"); ok {
-		_ = json.Unmarshal(fields, &o.written) // what of it is no list of managers has no times
+func (o *object) metadata(v []byte, trusted func(time.Time) int64) map[string]any {
+	if managers, ok := member(v, "managedFields"); ok {
+		elements(managers, func(m []byte) {
+			if at, ok := member(m, "time"); ok {
+				o.written = max(o.written, trusted(timeOf(string(unquoted(at)))))
+			}
+		})
 	}
 	return pruned(v, func(key string) bool {
 		switch key {

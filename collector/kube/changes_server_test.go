@@ -32,6 +32,7 @@ type objectServer struct {
 	compacted int
 	snapshots map[string][]string // what pages are still to come, by continue token
 	requests  map[string]int      // by path and list or watch
+	selected  map[string]bool     // field selectors that were asked for
 	refuse    map[string]int      // paths that are answered by a status
 	dieAfter  int                 // bytes of a list after which the connection is cut; 0 never
 	cut       int                 // how often watches were cut
@@ -54,7 +55,7 @@ func newObjectServer(t *testing.T) *objectServer {
 	t.Helper()
 	s := &objectServer{
 		t: t, version: 100, kinds: map[string]string{}, objects: map[string]map[string]item{}, snapshots: map[string][]string{}, requests: map[string]int{},
-		refuse: map[string]int{},
+		refuse: map[string]int{}, selected: map[string]bool{},
 	}
 	s.changed = sync.NewCond(&s.mu)
 	for _, r := range append(resources(), certificates(), resource{group: "example.org", version: "v1", name: "widgets", kind: "Widget"}) {
@@ -134,6 +135,7 @@ func (s *objectServer) serve(w http.ResponseWriter, r *http.Request) {
 		what = " watch"
 	}
 	s.requests[path+what]++
+	s.selected[q.Get("fieldSelector")] = true
 	kind, known := s.kinds[path]
 	code := s.refuse[path]
 	s.mu.Unlock()

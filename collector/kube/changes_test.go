@@ -90,11 +90,18 @@ func start(t *testing.T, s *objectServer, into *kept, x setup) (*running, *Topol
 	topology := NewTopology(TopologyOptions{})
 	c, err := NewChanges(x.options, s.client(t), topology, x.common)
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	r := &running{stop: func() { cancel(errStop) }, done: make(chan error, 1)}
+	ctx, stop := stoppable(t)
+	r := &running{stop: stop, done: make(chan error, 1)}
 	go func() { r.done <- c.Run(ctx, into.emit) }()
-	t.Cleanup(func() { cancel(errStop) })
 	return r, topology
+}
+
+// stoppable returns a context that is done at the end of the test at the latest.
+func stoppable(t *testing.T) (ctx context.Context, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(errStop) })
+	return ctx, func() { cancel(errStop) }
 }
 
 func eventually(t *testing.T, what func() bool, message string) {

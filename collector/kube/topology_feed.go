@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"unique"
 
@@ -37,34 +38,56 @@ func (f *feed) complete(_ string, unreadable bool) error {
 
 // shape is what of any object that may be fed is looked at.
 type shape struct {
-	Metadata struct {
-		Name, Namespace, UID string
-		Labels               struct {
-			Hash string `json:"pod-template-hash"`
-		}
-		Annotations struct {
-			Manifest string `json:"kubernetes.io/config.hash"`
-		}
-		OwnerReferences []struct {
-			Kind, Name, UID string
-			Controller      bool
+	name, namespace, uid string
+	nodeName, volumeName string
+
+	Labels struct {
+		Hash string `json:"pod-template-hash"`
+	}
+	Annotations struct {
+		Manifest string `json:"kubernetes.io/config.hash"`
+	}
+	OwnerReferences []struct {
+		Kind, Name, UID string
+		Controller      bool
+	}
+	InitContainers, Containers []struct{ Name, Image string }
+	Volumes                    []struct {
+		Name                  string
+		Ephemeral             *struct{}
+		PersistentVolumeClaim *struct{ ClaimName string }
+	}
+}
+
+// read decodes of an object what is looked at, which is a small part of most. What has a wrong type is passed over, and the rest is read. It
+// returns false when the object has no uid or name.
+func (s *shape) read(object []byte) bool {
+	meta, spec := format.Member(object, "metadata"), format.Member(object, "spec")
+	s.name, s.namespace = string(format.Member(meta, "name")), string(format.Member(meta, "namespace"))
+	s.uid = string(format.Member(meta, "uid"))
+	s.nodeName, s.volumeName = string(format.Member(spec, "nodeName")), string(format.Member(spec, "volumeName"))
+	for _, part := range [...]struct {
+		of   []byte
+		name string
+		into any
+	}{
+		{meta, "labels", &s.Labels},
+		{meta, "annotations", &s.Annotations},
+		{meta, "ownerReferences", &s.OwnerReferences},
+		{spec, "initContainers", &s.InitContainers},
+		{spec, "containers", &s.Containers},
+		{spec, "volumes", &s.Volumes},
+	} {
+		if v := format.Member(part.of, part.name); v != nil {
+			_ = json.Unmarshal(v, part.into) // what of it can be read is
 		}
 	}
-	Spec struct {
-		NodeName, VolumeName       string
-		InitContainers, Containers []struct{ Name, Image string }
-		Volumes                    []struct {
-			Name                  string
-			Ephemeral             *struct{}
-			PersistentVolumeClaim *struct{ ClaimName string }
-		}
-	}
+	return s.uid != "" && s.name != ""
 }
 
 func (f *feed) happened(verb string, object []byte) error {
 	var s shape
-	// What has a wrong type is passed over; the rest of the object is read.
-	if err := json.Unmarshal(object, &s); err != nil && s.Metadata.Name == "" {
+	if !s.read(object) {
 		f.meter.Lost(format.BadItem.String(), 1)
 		return nil
 	}
@@ -72,29 +95,29 @@ func (f *feed) happened(verb string, object []byte) error {
 	defer f.topology.mu.Unlock()
 	switch deleted := verb == "DELETED"; {
 	case f.kind == "Pod" && deleted:
-		if p := f.topology.uids[s.Metadata.UID]; p != nil {
+		if p := f.topology.uids[s.uid]; p != nil {
 			f.topology.leave(p)
 		}
 	case f.kind == "Pod":
 		f.topology.enter(f, &s)
 	case f.kind == "PersistentVolumeClaim":
-		claim := podName{unique.Make(s.Metadata.Namespace), s.Metadata.Name}
+		claim := podName{unique.Make(s.namespace), s.name}
 		if deleted {
 			delete(f.topology.claims, claim)
 			return nil
 		}
-		f.topology.claims[claim] = volume{s.Spec.VolumeName, seen{feed: f, list: f.list}}
+		f.topology.claims[claim] = volume{s.volumeName, seen{feed: f, list: f.list}}
 	case deleted:
-		f.topology.leaveOwner(s.Metadata.UID)
+		f.topology.leaveOwner(s.uid)
 	default:
-		f.topology.owners[s.Metadata.UID] = owned{unique.Make(s.owner()), seen{feed: f, list: f.list}}
+		f.topology.owners[s.uid] = owned{unique.Make(s.owner()), seen{feed: f, list: f.list}}
 	}
 	return nil
 }
 
 // owner returns the object's controller.
 func (s *shape) owner() owner {
-	for _, r := range s.Metadata.OwnerReferences {
+	for _, r := range s.OwnerReferences {
 		if r.Controller {
 			return owner{r.Kind, r.Name, r.UID}
 		}
@@ -104,26 +127,25 @@ func (s *shape) owner() owner {
 
 // enter takes up a pod, or what has become of it.
 func (t *Topology) enter(f *feed, s *shape) {
-	m := &s.Metadata
-	p := t.uids[m.UID]
+	p := t.uids[s.uid]
 	if p == nil {
-		p = &place{podName: podName{unique.Make(m.Namespace), m.Name}, uid: m.UID, alias: m.Annotations.Manifest}
+		p = &place{podName: podName{unique.Make(s.namespace), s.name}, uid: s.uid, alias: s.Annotations.Manifest}
 		t.uids[p.uid] = p
 		if p.alias != "" {
 			t.uids[p.alias] = p
 		}
 	}
 	var containers, claims strings.Builder
-	for _, c := range append(s.Spec.Containers, s.Spec.InitContainers...) {
+	for _, c := range slices.Concat(s.Containers, s.InitContainers) {
 		containers.WriteString(c.Name + "\x00" + c.Image + "\x00")
 	}
-	for _, v := range s.Spec.Volumes {
+	for _, v := range s.Volumes {
 		name := ""
 		switch {
 		case v.PersistentVolumeClaim != nil:
 			name = v.PersistentVolumeClaim.ClaimName
 		case v.Ephemeral != nil:
-			name = m.Name + "-" + v.Name
+			name = s.name + "-" + v.Name
 		default:
 			continue
 		}
@@ -133,7 +155,7 @@ func (t *Topology) enter(f *feed, s *shape) {
 		claims.WriteString(name)
 	}
 	p.seen = seen{feed: f, list: f.list}
-	p.node, p.owner, p.hash = unique.Make(s.Spec.NodeName), unique.Make(s.owner()), unique.Make(m.Labels.Hash)
+	p.node, p.owner, p.hash = unique.Make(s.nodeName), unique.Make(s.owner()), unique.Make(s.Labels.Hash)
 	p.containers, p.claims = unique.Make(containers.String()), unique.Make(claims.String())
 	t.pods[p.podName] = p
 }
