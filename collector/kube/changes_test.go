@@ -86,9 +86,14 @@ type setup struct {
 
 func start(t *testing.T, s *objectServer, into *kept, x setup) (*running, *Topology) {
 	t.Helper()
+	return startWith(t, s.client(t), into, x)
+}
+
+func startWith(t *testing.T, client *Client, into *kept, x setup) (*running, *Topology) {
+	t.Helper()
 	x.common.Name = "changes"
 	topology := NewTopology(TopologyOptions{})
-	c, err := NewChanges(x.options, s.client(t), topology, x.common)
+	c, err := NewChanges(x.options, client, topology, x.common)
 	require.NoError(t, err)
 	ctx, stop := stoppable(t)
 	r := &running{stop: stop, done: make(chan error, 1)}
