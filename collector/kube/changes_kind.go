@@ -37,7 +37,7 @@ func (x *Changes) kind(ctx context.Context, r resource, outlet *collector.Outlet
 	if x.topology != nil {
 		k.objects.Complete = x.topology.Enrich
 		if r.owners || r.kind == "Pod" || r.kind == "" { // a further kind may be what owns pods
-			k.feed = x.topology.feed(r.kind)
+			k.feed = x.topology.feed(r)
 		}
 	}
 	if version := x.restore(k); version != "" {

@@ -26,6 +26,7 @@ type Topology struct {
 	owners map[string]owned   // by uid
 	claims map[podName]volume // by claim
 	gone   []parting          // in the order in which they went
+	lists  uint32             // so far
 }
 
 var _ collector.Enricher = (*Topology)(nil)
@@ -53,9 +54,9 @@ type volume struct {
 	seen
 }
 
-// seen is which list of which feed had something last, and when it went; 0 while it is there.
+// seen is which list of which kind had something last, and when it went; 0 while it is there.
 type seen struct {
-	feed   *feed
+	kind   text
 	list   uint32
 	goneAt int64
 }

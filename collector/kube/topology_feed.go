@@ -8,14 +8,17 @@ import (
 	"strings"
 	"unique"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/format"
 )
 
-// feed puts the objects of one kind into a topology.
+// feed puts the objects of one kind into a topology. One that follows another of the same kind goes on where that ended.
 type feed struct {
 	topology *Topology
-	kind     string
+	resource resource
+	kind     text // which tells its objects from those of other feeds
 	list     uint32
 	meter    *collector.Meter // counts objects that cannot be understood; nil where another counts them
 }
@@ -23,9 +26,16 @@ type feed struct {
 var _ follower = (*feed)(nil)
 
 // feed returns what feeds the topology with objects of a kind: pods, claims, and what may own pods.
-func (t *Topology) feed(kind string) *feed { return &feed{topology: t, kind: kind} }
+func (t *Topology) feed(r resource) *feed {
+	return &feed{topology: t, resource: r, kind: unique.Make(r.String())}
+}
 
-func (f *feed) listing() { f.list++ }
+func (f *feed) listing() {
+	f.topology.mu.Lock()
+	defer f.topology.mu.Unlock()
+	f.topology.lists++
+	f.list = f.topology.lists
+}
 
 func (f *feed) listed(object []byte, _ string) error { return f.happened("ADDED", object) }
 
@@ -94,23 +104,23 @@ func (f *feed) happened(verb string, object []byte) error {
 	f.topology.mu.Lock()
 	defer f.topology.mu.Unlock()
 	switch deleted := verb == "DELETED"; {
-	case f.kind == "Pod" && deleted:
+	case f.resource.kind == "Pod" && deleted:
 		if p := f.topology.uids[s.uid]; p != nil {
 			f.topology.leave(p)
 		}
-	case f.kind == "Pod":
+	case f.resource.kind == "Pod":
 		f.topology.enter(f, &s)
-	case f.kind == "PersistentVolumeClaim":
+	case f.resource.kind == "PersistentVolumeClaim":
 		claim := podName{unique.Make(s.namespace), s.name}
 		if deleted {
 			delete(f.topology.claims, claim)
 			return nil
 		}
-		f.topology.claims[claim] = volume{s.volumeName, seen{feed: f, list: f.list}}
+		f.topology.claims[claim] = volume{s.volumeName, seen{kind: f.kind, list: f.list}}
 	case deleted:
 		f.topology.leaveOwner(s.uid)
 	default:
-		f.topology.owners[s.uid] = owned{unique.Make(s.owner()), seen{feed: f, list: f.list}}
+		f.topology.owners[s.uid] = owned{unique.Make(s.owner()), seen{kind: f.kind, list: f.list}}
 	}
 	return nil
 }
@@ -154,7 +164,7 @@ func (t *Topology) enter(f *feed, s *shape) {
 		}
 		claims.WriteString(name)
 	}
-	p.seen = seen{feed: f, list: f.list}
+	p.seen = seen{kind: f.kind, list: f.list}
 	p.node, p.owner, p.hash = unique.Make(s.nodeName), unique.Make(s.owner()), unique.Make(s.Labels.Hash)
 	p.containers, p.claims = unique.Make(containers.String()), unique.Make(claims.String())
 	t.pods[p.podName] = p
@@ -210,7 +220,7 @@ func (t *Topology) part(x parting) {
 func (t *Topology) sweep(f *feed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	missing := func(s seen) bool { return s.feed == f && s.list != f.list }
+	missing := func(s seen) bool { return s.kind == f.kind && s.list != f.list }
 	for _, p := range t.uids {
 		if missing(p.seen) {
 			t.leave(p)
@@ -228,16 +238,42 @@ func (t *Topology) sweep(f *feed) {
 	}
 }
 
-// FollowNeeds are what [Topology.Follow] must be allowed to do.
-func FollowNeeds() Needs { return needs([]resource{{version: "v1", name: "pods"}}) }
+// FollowNodeNeeds are what [Topology.FollowNode] must be allowed to do.
+func FollowNodeNeeds() Needs { return needs([]resource{podsOf("")}) }
 
-// Follow keeps the topology up to date with the pods of one node, until ctx is done, whose cause it returns. It is for agents on nodes: of
+// FollowClusterNeeds are what [Topology.FollowCluster] must be allowed to do.
+func FollowClusterNeeds() Needs { return needs(placing()) }
+
+func podsOf(node string) resource {
+	return resource{version: "v1", name: "pods", kind: "Pod", fields: "spec.nodeName=" + node}
+}
+
+// placing are the kinds by which pods are placed.
+func placing() []resource {
+	return slices.DeleteFunc(resources(), func(r resource) bool { return !r.owners && r.kind != "Pod" })
+}
+
+// FollowNode keeps the topology up to date with the pods of one node, until ctx is done, whose cause it returns. It is for agents on nodes: of
 // owners and claims it knows what pods themselves say of them.
-func (t *Topology) Follow(ctx context.Context, client *Client, node string, c *collector.Common) error {
+func (t *Topology) FollowNode(ctx context.Context, client *Client, node string, c *collector.Common) error {
 	if node == "" {
 		return errors.New("follow the pods of a node: the node has no name: set it, in a pod from spec.nodeName")
 	}
-	f := t.feed("Pod")
-	f.meter = c.Meter
-	return newReflector(client, resource{version: "v1", name: "pods", kind: "Pod", fields: "spec.nodeName=" + node}, f, c).run(ctx)
+	return t.follow(ctx, client, []resource{podsOf(node)}, c)
+}
+
+// FollowCluster keeps the topology up to date with all pods, their owners and claims, until ctx is done, whose cause it returns. It is for processes
+// that do not collect changes, which does the same besides.
+func (t *Topology) FollowCluster(ctx context.Context, client *Client, c *collector.Common) error {
+	return t.follow(ctx, client, placing(), c)
+}
+
+func (t *Topology) follow(ctx context.Context, client *Client, all []resource, c *collector.Common) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, r := range all {
+		f := t.feed(r)
+		f.meter = c.Meter
+		group.Go(func() error { return newReflector(client, r, f, c).run(ctx) })
+	}
+	return group.Wait()
 }

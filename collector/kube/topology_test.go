@@ -22,11 +22,13 @@ func ownedObject(uid, name, ownerKind, ownerName, ownerUID, rest string) []byte 
 	return fmt.Appendf(nil, `{"metadata":{"name":%q,"namespace":"shop","uid":%q%s}%s}`, name, uid, owner, rest)
 }
 
+func feedOf(t *Topology, kind string) *feed { return t.feed(resource{name: kind, kind: kind}) }
+
 // known is a topology with a pod of every descent.
 func known(t *testing.T, now func() time.Time) (*Topology, *feed) {
 	t.Helper()
 	topology := NewTopology(TopologyOptions{Keep: time.Minute, Gone: 3, Now: now})
-	pods, sets, jobs, claims, further := topology.feed("Pod"), topology.feed("ReplicaSet"), topology.feed("Job"), topology.feed("PersistentVolumeClaim"), topology.feed("")
+	pods, sets, jobs, claims, further := feedOf(topology, "Pod"), feedOf(topology, "ReplicaSet"), feedOf(topology, "Job"), feedOf(topology, "PersistentVolumeClaim"), feedOf(topology, "")
 	add := func(f *feed, object []byte) { require.NoError(t, f.happened("ADDED", object)) }
 	add(sets, ownedObject("rs", "web-abc", "Deployment", "web", "dep", ""))
 	add(sets, ownedObject("alone", "bare-7d4b9c6f5d", "", "", "", "")) // by its name one would think that it is a Deployment's
@@ -141,7 +143,7 @@ func TestPodsThatAreGoneAreKnownForAWhile(t *testing.T) {
 func TestOwnersThatAreGoneDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	topology := NewTopology(TopologyOptions{Gone: 10})
-	sets := topology.feed("ReplicaSet")
+	sets := feedOf(topology, "ReplicaSet")
 	for i := range 1000 {
 		o := ownedObject(fmt.Sprint(i), "x", "", "", "", "")
 		require.NoError(t, sets.happened("ADDED", o))
@@ -174,11 +176,11 @@ func TestAgentsFollowTheirOwnNode(t *testing.T) {
 	s := newObjectServer(t)
 	s.set(podsPath, "a", pod("a", "", running1, at(0)))
 	topology := NewTopology(TopologyOptions{})
-	require.ErrorContains(t, topology.Follow(t.Context(), s.client(t), "", &collector.Common{}), "spec.nodeName")
+	require.ErrorContains(t, topology.FollowNode(t.Context(), s.client(t), "", &collector.Common{}), "spec.nodeName")
 	done := make(chan error, 1)
 	ctx, stop := stoppable(t)
 	client := s.client(t)
-	go func() { done <- topology.Follow(ctx, client, "node-1", &collector.Common{}) }()
+	go func() { done <- topology.FollowNode(ctx, client, "node-1", &collector.Common{}) }()
 	eventually(t, func() bool { _, ok := topology.LookupUID("a"); return ok }, "listed")
 	s.set(podsPath, "b", pod("b", "", running1, at(1)))
 	eventually(t, func() bool { _, ok := topology.LookupUID("b"); return ok }, "watched")
@@ -187,13 +189,37 @@ func TestAgentsFollowTheirOwnNode(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	require.Equal(t, map[string]bool{"spec.nodeName=node-1": true}, s.selected)
-	require.Equal(t, Needs{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}}}, FollowNeeds())
+	require.Equal(t, Needs{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}}}, FollowNodeNeeds())
+}
+
+// TestWhoeverLeadsAgainSeesWhatIsGone: a collector that runs again goes on with the topology of its former life.
+func TestWhoeverLeadsAgainSeesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := newObjectServer(t)
+	s.set(podsPath, "a", pod("a", "", running1, at(0)))
+	s.set(podsPath, "b", pod("b", "", running1, at(0)))
+	s.set("/apis/apps/v1/replicasets", "rs", string(ownedObject("rs", "web-1", "Deployment", "web", "d", "")))
+	topology := NewTopology(TopologyOptions{Gone: 1})
+	there := func(uid string) bool { _, ok := topology.LookupUID(uid); return ok }
+	for _, last := range []string{"b", "c"} {
+		ctx, stop := stoppable(t)
+		client, done := s.client(t), make(chan error, 1)
+		go func() { done <- topology.FollowCluster(ctx, client, &collector.Common{}) }()
+		eventually(t, func() bool { return there(last) }, "listed")
+		stop()
+		require.ErrorIs(t, <-done, errStop)
+		s.set(podsPath, "a", "")
+		s.set(podsPath, "b", "")
+		s.set(podsPath, "c", pod("c", "", running1, at(0)))
+	}
+	require.NotEqual(t, there("a"), there("b"), "one that is gone is kept")
+	require.Len(t, FollowClusterNeeds(), 3)
 }
 
 func BenchmarkEnrich(b *testing.B) {
 	topology := NewTopology(TopologyOptions{})
-	_ = topology.feed("ReplicaSet").happened("ADDED", ownedObject("rs", "web-abc", "Deployment", "web", "dep", ""))
-	_ = topology.feed("Pod").happened("ADDED", ownedObject("p1", "web-abc-1", "ReplicaSet", "web-abc", "rs", `,"spec":{"nodeName":"n","containers":[{"name":"app","image":"i"}]}`))
+	_ = feedOf(topology, "ReplicaSet").happened("ADDED", ownedObject("rs", "web-abc", "Deployment", "web", "dep", ""))
+	_ = feedOf(topology, "Pod").happened("ADDED", ownedObject("p1", "web-abc-1", "ReplicaSet", "web-abc", "rs", `,"spec":{"nodeName":"n","containers":[{"name":"app","image":"i"}]}`))
 	a := record.NewAttrs(map[string]string{record.Namespace: "shop", record.Pod: "web-abc-1", record.PodUID: "p1", record.Container: "app"})
 	b.ReportAllocs()
 	for b.Loop() {
