@@ -37,6 +37,8 @@ type Options struct {
 	KeepSecrets bool
 	// Compress makes smaller frames; for networks.
 	Compress bool
+	// Meter counts what is followed; nil counts nothing.
+	Meter *Meter
 	// Limits bound the memory of each parser.
 	Limits format.Limits
 	// Now is the clock; nil is time.Now.

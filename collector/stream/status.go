@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +23,26 @@ func (s *Stream) PutStatus(ctx context.Context, key string, value []byte) error 
 		return fmt.Errorf("put status %q: %w", key, err)
 	}
 	return nil
+}
+
+// StatusKey makes the key of a process's status from its role and its name; StatusesOf finds it by the role.
+func StatusKey(role, instance string) string {
+	return role + "." + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, instance)
+}
+
+// StatusesOf returns those of all, as [Stream.Statuses] gives them, whose processes have a role, in the order of their keys.
+func StatusesOf(role string, all map[string][]byte) (of [][]byte) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(key, role+".") {
+			of = append(of, all[key])
+		}
+	}
+	return of
 }
 
 // Statuses returns what the processes said of themselves lately, by key.
