@@ -44,6 +44,12 @@ type Resumer interface {
 	Settled() (offset uint64, last int64)
 }
 
+// Cursored is a [Parser] of entries that have cursors, by which whoever sends them goes on.
+type Cursored interface {
+	// Cursor returns the cursor of the last entry that was given, nil before the first. It is valid until the next write.
+	Cursor() []byte
+}
+
 // Heir is a [Resumer] that can go on with what the parser of the file before holds back, when a program goes on in another file in the
 // middle of a line or of a trace.
 type Heir interface {

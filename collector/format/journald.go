@@ -15,6 +15,7 @@ type journald struct {
 	origins origins
 	prev    int64
 	message []byte
+	cursor  []byte // of the last entry
 	sets    levelSets
 }
 
@@ -27,6 +28,9 @@ func newJournald(in Input, _ []byte) Parser {
 
 func (j *journald) Kinds() uint8   { return logKinds }
 func (j *journald) Write(p []byte) { j.split.write(p) }
+
+// Cursor implements [Cursored].
+func (j *journald) Cursor() []byte { return j.cursor }
 
 // Settled implements [Resumer].
 func (j *journald) Settled() (offset uint64, last int64) { return j.split.start(), j.prev }
@@ -102,6 +106,9 @@ func (j *journald) line(line []byte, offset uint64) {
 		}
 	}
 	j.prev = ns
+	if len(cursor) > 0 {
+		j.cursor = append(j.cursor[:0], cursor...)
+	}
 	if len(text) == 0 {
 		return
 	}

@@ -187,7 +187,7 @@ func (o *origins) at(host, program []byte, level Level) record.Attrs {
 		a := attrSet{}
 		a.set(record.Host, string(host))
 		a.set(record.Component, string(program))
-		if isNodeProgram(string(program)) {
+		if isNodeProgram(string(program)) && o.base.Value(record.Node) == "" {
 			a.set(record.Node, string(host))
 		}
 		made := newLevelSets(a.over(o.base))
