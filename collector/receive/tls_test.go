@@ -52,7 +52,7 @@ func TestTLSWithClientCertificatesThatAreRotated(t *testing.T) {
 	require.NoError(t, err)
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(t.Context()) }()
-	t.Cleanup(func() { _ = <-ran })
+	t.Cleanup(func() { require.Error(t, <-ran) })
 	post := func(server tls.Certificate, clients ...tls.Certificate) (string, error) {
 		pool := x509.NewCertPool()
 		pool.AddCert(server.Leaf)
