@@ -29,11 +29,7 @@ var _ format.Sink = (*batcher)(nil)
 // Add implements [format.Sink].
 func (b *batcher) Add(r *record.Record) {
 	if b.redact != nil {
-		text, n := b.redact.redact(r.Text)
-		if n > 0 {
-			b.counts.Add(format.RemovedSecret, n)
-			r.Text = text[:min(len(text), record.MaxText)]
-		}
+		b.counts.Add(format.RemovedSecret, b.redact.record(r))
 	}
 	err := b.builder.Add(r)
 	if errors.Is(err, record.ErrFull) {

@@ -17,6 +17,8 @@ type Common struct {
 	// BatchBytes, Compress and KeepSecrets are as in [OutletOptions].
 	BatchBytes            int
 	Compress, KeepSecrets bool
+	// Secrets say what is taken out of records; nil is everything that is known to be secret.
+	Secrets *Secrets
 	// Stored waits until everything that was emitted is stored; nil when nobody can tell.
 	Stored func(ctx context.Context) error
 	// Checkpoints keep positions; nil when nothing is kept.
@@ -35,7 +37,7 @@ func (c *Common) Outlet(instance string, scope record.Attrs, emit Emit, kinds ..
 		source += "/" + instance
 	}
 	o := OutletOptions{
-		Source: source, Scope: scope, Kinds: kinds, BatchBytes: c.BatchBytes, Compress: c.Compress, KeepSecrets: c.KeepSecrets,
+		Source: source, Scope: scope, Kinds: kinds, BatchBytes: c.BatchBytes, Compress: c.Compress, KeepSecrets: c.KeepSecrets, Secrets: c.Secrets,
 		Stored: c.Stored, Meter: c.Meter, Now: c.Now,
 	}
 	if c.Cluster != "" {

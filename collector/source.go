@@ -101,7 +101,7 @@ func (s *source) begin(head []byte, offset uint64) {
 	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
 	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live}
 	if !s.opts.KeepSecrets {
-		s.batches.redact = &redactor{}
+		s.batches.redact = newRedactor(s.opts.Secrets)
 	}
 	s.batches.builder.Compress = s.opts.Compress
 	in := s.input
