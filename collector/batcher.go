@@ -18,10 +18,14 @@ type batcher struct {
 	gone    bool  // when it ends it gives nothing at all any more
 	// promised says that mark is what the collector promised, and not the newest time of a record.
 	promised bool
-	records  uint64
-	frames   [][]byte  // finished, oldest first
-	free     []byte    // memory of a frame that was given back
-	redact   *redactor // nil leaves secrets where they are
+	records  [record.Alert + 1]uint64 // by kind
+	frames   [][]byte                 // finished, oldest first
+	free     []byte                   // memory of a frame that was given back
+	redact   *redactor                // nil leaves secrets where they are
+
+	meter       *Meter        // nil counts nothing
+	told        format.Counts // what the meter knows
+	toldRecords [record.Alert + 1]uint64
 }
 
 var _ format.Sink = (*batcher)(nil)
@@ -40,7 +44,7 @@ func (b *batcher) Add(r *record.Record) {
 		b.counts.Add(format.RefusedRecord, 1)
 		return
 	}
-	b.records++
+	b.records[r.Kind]++
 	b.seen |= 1 << r.Kind
 	if !b.promised {
 		b.mark = max(b.mark, r.Time)
@@ -52,6 +56,7 @@ func (b *batcher) Add(r *record.Record) {
 
 // cut finishes the frame under way. One without records is worth its bytes only when it says that the source has ended.
 func (b *batcher) cut(ended bool) {
+	b.tell()
 	if b.builder.Len() == 0 && !ended {
 		return
 	}
@@ -92,4 +97,34 @@ func (b *batcher) give(frame []byte) {
 	if cap(frame) > cap(b.free) {
 		b.free = frame
 	}
+}
+
+// tell passes on to the meter what was counted since it was told last.
+func (b *batcher) tell() {
+	if b.meter == nil {
+		return
+	}
+	for _, k := range record.Kinds() {
+		b.meter.added(k, int(b.records[k]-b.toldRecords[k]))
+	}
+	b.toldRecords = b.records
+	b.counts.Each(func(what format.Count, n uint64) {
+		more := int(n - b.told.Get(what))
+		switch {
+		case more == 0:
+		case what == format.RemovedSecret:
+			b.meter.secrets(more)
+		case what.Loss():
+			b.meter.Lost(what.String(), more)
+		}
+	})
+	b.told = *b.counts
+}
+
+// total returns how many records there were.
+func (b *batcher) total() (n uint64) {
+	for _, of := range b.records {
+		n += of
+	}
+	return n
 }

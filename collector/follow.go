@@ -58,6 +58,7 @@ func (f *Files) follow(ctx context.Context, send func([]byte) error) error {
 		beat = t.C
 	}
 	fw.look()
+	f.opts.Meter.Connected(true)
 	for {
 		more, err := fw.pump()
 		if err != nil {

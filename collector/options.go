@@ -39,6 +39,8 @@ type Options struct {
 	Secrets *Secrets
 	// Compress makes smaller frames; for networks.
 	Compress bool
+	// Meter counts what is followed; nil counts nothing.
+	Meter *Meter
 	// Limits bound the memory of each parser.
 	Limits format.Limits
 	// Now is the clock; nil is time.Now.

@@ -49,11 +49,10 @@ type Outlet struct {
 	mu      sync.Mutex
 	batches batcher
 	counts  format.Counts
-	told    format.Counts // what the meter knows
-	attrs   record.Attrs  // of the record under way
-	since   time.Time     // when the oldest record that waits came; zero when none does
-	alive   int64         // Unix nanoseconds
-	beaten  int64         // the newest promise that was given out
+	attrs   record.Attrs // of the record under way
+	since   time.Time    // when the oldest record that waits came; zero when none does
+	alive   int64        // Unix nanoseconds
+	beaten  int64        // the newest promise that was given out
 }
 
 // NewOutlet makes an outlet.
@@ -61,7 +60,7 @@ func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
 	d := Options{BatchBytes: o.BatchBytes, Idle: o.Idle, Heartbeat: o.Heartbeat, Now: o.Now}.withDefaults()
 	o.BatchBytes, o.Idle, o.Heartbeat, o.Now = d.BatchBytes, d.Idle, d.Heartbeat, d.Now
 	x := &Outlet{o: o, emit: emit}
-	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true}
+	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true, meter: o.Meter}
 	x.batches.builder.Compress = o.Compress
 	if !o.KeepSecrets {
 		x.batches.redact = newRedactor(o.Secrets)
@@ -90,10 +89,7 @@ func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
 	if x.since.IsZero() {
 		x.since = now
 	}
-	before := x.batches.records
 	x.batches.Add(&own)
-	x.o.Meter.added(r.Kind, int(x.batches.records-before))
-	x.tell()
 	return x.give(ctx)
 }
 
@@ -124,7 +120,7 @@ func (x *Outlet) Alive(upTo time.Time) {
 	defer x.mu.Unlock()
 	x.alive = max(x.alive, upTo.UnixNano())
 	x.batches.mark = x.alive
-	x.o.Meter.alive(upTo)
+	x.o.Meter.alive(time.Unix(0, x.alive))
 }
 
 // Flush gives out everything that was added. When it returns nil, that was emitted and, with OutletOptions.Stored, is stored: a
@@ -158,21 +154,6 @@ func (x *Outlet) give(ctx context.Context) error {
 		x.since = time.Time{}
 	}
 	return nil
-}
-
-// tell passes on to the meter what was counted since it was told last.
-func (x *Outlet) tell() {
-	x.counts.Each(func(what format.Count, n uint64) {
-		more := int(n - x.told.Get(what))
-		switch {
-		case more == 0:
-		case what == format.RemovedSecret:
-			x.o.Meter.secrets(more)
-		case what.Loss():
-			x.o.Meter.Lost(what.String(), more)
-		}
-		x.told.Add(what, more)
-	})
 }
 
 // Run gives out what waits longer than OutletOptions.Idle, and heartbeats, until ctx is done; what waits then is given out still. It returns

@@ -184,6 +184,11 @@ forewarn_collector_records_total{collector="test",kind="log"} 2
 # TYPE forewarn_collector_removed_secrets_total counter
 forewarn_collector_removed_secrets_total{collector="test"} 2
 `)))
+	require.Equal(t, []State{{
+		Collector: "test", Connected: true, Records: 2, UpTo: time.Unix(1000, 0).UTC(), Lost: map[string]uint64{"refused_records": 1}, RemovedSecrets: 2,
+		Reconnects: 1,
+	}}, meters.States())
+	require.Same(t, m, meters.For("test"))
 	problems, err := testutil.GatherAndLint(registry)
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -99,7 +99,7 @@ func (s *source) detect() {
 func (s *source) begin(head []byte, offset uint64) {
 	s.family = format.Detect(head)
 	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
-	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live}
+	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live, meter: s.opts.Meter}
 	if !s.opts.KeepSecrets {
 		s.batches.redact = newRedactor(s.opts.Secrets)
 	}

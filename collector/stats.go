@@ -44,7 +44,7 @@ func (s *Stats) add(o Stats) {
 func (s *source) stats() Stats {
 	st := Stats{Counts: s.counts}
 	if s.batches != nil {
-		st.Records = s.batches.records
+		st.Records = s.batches.total()
 	}
 	if s.family != nil {
 		st.Formats = map[string]int{s.family.Name: 1}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/collector/stream"
 )
 
 // source is one collector that the configuration asks for.
@@ -32,13 +36,13 @@ func (s *settings) common(g *globals) collector.Common {
 func (s *settings) sources(common collector.Common, meters *collector.Meters) ([]source, error) {
 	var all []source
 	var problems []error
-	add := func(name string, make func(c collector.Common) (collector.Collector, error)) {
+	add := func(name string, open func(c collector.Common) (collector.Collector, error)) {
 		c := common
 		c.Name, c.Logger = name, c.Log().With("collector", name)
 		if meters != nil {
 			c.Meter = meters.For(name)
 		}
-		x, err := make(c)
+		x, err := open(c)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", name, err))
 			return
@@ -46,7 +50,14 @@ func (s *settings) sources(common collector.Common, meters *collector.Meters) ([
 		all = append(all, source{name, x})
 	}
 	for _, f := range s.Files {
-		add("files", func(collector.Common) (collector.Collector, error) { return collector.Open(s.fileOptions(f)) })
+		add("files", func(c collector.Common) (collector.Collector, error) {
+			o := s.fileOptions(f)
+			o.Meter = c.Meter
+			return collector.Open(o)
+		})
+	}
+	for _, k := range s.kinds() {
+		add(k.name, k.open)
 	}
 	return all, errors.Join(problems...)
 }
@@ -62,6 +73,9 @@ func (p *process) runCollect(ctx context.Context) error {
 	all, err := p.settings.sources(common, meters)
 	if err != nil {
 		return err
+	}
+	if len(all) > 0 {
+		defer p.tellCollectors(ctx, meters)()
 	}
 	group, collecting := errgroup.WithContext(ctx)
 	for _, x := range all {
@@ -80,6 +94,52 @@ func (p *process) runCollect(ctx context.Context) error {
 	defer cancel()
 	return errors.Join(err, p.publish.Close(drain))
 }
+
+// tellCollectors tells what the collectors do every few seconds, for `forewarn status`. The function that it returns tells it for the last
+// time and ends that.
+func (p *process) tellCollectors(ctx context.Context, meters *collector.Meters) (end func()) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	st := collector.Status{Instance: host + "-" + strconv.Itoa(os.Getpid()), Version: version, Began: time.Now().UTC()}
+	failing := false
+	put := func(ctx context.Context) {
+		st.Time, st.Collectors = time.Now().UTC(), meters.States()
+		b, err := json.Marshal(st)
+		if err == nil {
+			err = p.stream.PutStatus(ctx, stream.StatusKey(collectStatus, st.Instance), b)
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			p.log.Warn("the collectors' status cannot be told", "error", err)
+		}
+		failing = err != nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(goneAfter / 3)
+		defer t.Stop()
+		for {
+			put(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+		}
+	}()
+	return func() {
+		<-done
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		st.Stopped = true
+		put(last)
+	}
+}
+
+// collectStatus is the role in the keys of the collectors' statuses.
+const collectStatus = "collect"
 
 func (x *source) run(ctx context.Context, emit collector.Emit) error {
 	if err := x.Run(ctx, emit); err != nil {
