@@ -30,6 +30,8 @@ type OutletOptions struct {
 	Heartbeat time.Duration
 	// KeepSecrets leaves passwords, tokens and keys in texts; without it they are replaced.
 	KeepSecrets bool
+	// Secrets say what is replaced; nil is everything that is known to be secret.
+	Secrets *Secrets
 	// Compress makes smaller batches; for networks.
 	Compress bool
 	// Stored, if set, waits until everything that was emitted is stored; see [Outlet.Flush].
@@ -63,7 +65,7 @@ func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
 	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true, meter: o.Meter}
 	x.batches.builder.Compress = o.Compress
 	if !o.KeepSecrets {
-		x.batches.redact = &redactor{}
+		x.batches.redact = newRedactor(o.Secrets)
 	}
 	h := record.Header{Source: o.Source, Scope: o.Scope}
 	for _, k := range o.Kinds {
