@@ -59,8 +59,14 @@ func receiving(t *testing.T, o RemoteWriteOptions, change func(*collector.Common
 	return r, "http://" + <-address + defaultWritePath
 }
 
+// reply is an answer without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // post sends a body and returns the answer with its text.
-func post(t *testing.T, c *http.Client, url string, body []byte, headers ...string) (*http.Response, string) {
+func post(t *testing.T, c *http.Client, url string, body []byte, headers ...string) (reply, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
 	require.NoError(t, err)
@@ -76,7 +82,7 @@ func post(t *testing.T, c *http.Client, url string, body []byte, headers ...stri
 	text, err := io.ReadAll(w.Body)
 	require.NoError(t, err)
 	require.NoError(t, w.Body.Close())
-	return w, string(text)
+	return reply{w.StatusCode, w.Header}, string(text)
 }
 
 func packed(b []byte) []byte { return snappy.Encode(nil, b) }
