@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -28,7 +29,12 @@ type settings struct {
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
+	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
 	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+
+	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
+
+	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
@@ -57,6 +63,7 @@ type fileSettings struct {
 
 type natsSettings struct {
 	URL              string `yaml:"url,omitempty" json:"url,omitempty" doc:"nats://host:4222, or several with commas."`
+	Listen           string `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where the embedded server takes the connections of other machines' processes, such as 0.0.0.0:4222; they show the token of token_file. Without it only processes of this machine find it."`
 	CredsFile        string `yaml:"creds_file,omitempty" json:"creds_file,omitempty" doc:"A credentials file."`
 	TokenFile        string `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"A file with a token."`
 	CAFile           string `yaml:"ca_file,omitempty" json:"ca_file,omitempty" doc:"The certificates that the server's is checked with."`
@@ -177,6 +184,12 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}
+	switch {
+	case s.NATS.Listen != "" && s.NATS.URL != "":
+		problems = append(problems, place("nats.listen", "there is a url, and so no embedded server that could listen", "leave one of them out"))
+	case s.NATS.Listen != "" && s.NATS.TokenFile == "":
+		problems = append(problems, place("nats.listen", "without a token anybody could connect", "name a file with one in token_file"))
+	}
 	if s.Listen != "" {
 		_, port, err := net.SplitHostPort(s.Listen)
 		if err == nil {
@@ -233,7 +246,7 @@ func (s *settings) streams(g *globals) (stream.Options, error) {
 	o := stream.Options{
 		URL: s.NATS.URL, CredsFile: s.NATS.CredsFile, CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
 		RecordPartitions: s.NATS.RecordPartitions, HitPartitions: s.NATS.HitPartitions, Replicas: s.NATS.Replicas,
-		DataDir: s.DataDir, Logger: g.log,
+		DataDir: s.DataDir, Listen: s.NATS.Listen, Logger: g.log,
 	}
 	if s.NATS.TokenFile != "" {
 		b, err := os.ReadFile(s.NATS.TokenFile)

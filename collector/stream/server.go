@@ -1,14 +1,18 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +47,11 @@ func (s *Stream) startServer(ctx context.Context) error {
 	}
 	s.unlock = unlock
 
-	token := rand.Text()
+	token := cmp.Or(o.Token, rand.Text())
+	host, port, err := o.listen()
+	if err != nil {
+		return err
+	}
 	var reserve int64
 	for _, r := range []Retention{o.Records, o.Hits, o.Warnings, o.Intake} {
 		reserve += r.MaxBytes
@@ -54,7 +62,7 @@ func (s *Stream) startServer(ctx context.Context) error {
 		StoreDir: dir, SyncInterval: o.SyncInterval, MaxStore: reserve + 1024*mebibyte, MaxMemory: 64 * mebibyte, CompressOK: true,
 	}
 	srv, err := server.NewServer(&server.Options{
-		ServerName: "forewarn", Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token,
+		ServerName: "forewarn", Host: host, Port: port, Authorization: token,
 		JetStream: true, StoreDir: dir, SyncInterval: o.SyncInterval, MaxPayload: maxPayload,
 		// What is asked for ahead waits here for one connection: by default the server cuts it at 64 MiB.
 		MaxPending:        512 * mebibyte,
@@ -77,8 +85,8 @@ func (s *Stream) startServer(ctx context.Context) error {
 	if !srv.JetStreamEnabled() {
 		return errors.New("it has no JetStream: see its log lines, and check that the disk is writable and has room")
 	}
-	url := "nats://" + token + "@" + srv.Addr().String()
-	if err := writePrivate(filepath.Join(o.DataDir, URLFile), url); err != nil {
+	local := url.URL{Scheme: "nats", User: url.User(token), Host: onThisMachine(srv.Addr())}
+	if err := writePrivate(filepath.Join(o.DataDir, URLFile), local.String()); err != nil {
 		return fmt.Errorf("tell other commands where the server is: %w", err)
 	}
 	mending, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -135,6 +143,15 @@ func (s *Stream) storageError() error {
 		}
 	}
 	return nil
+}
+
+// onThisMachine is where a process of this machine reaches a listener.
+func onThisMachine(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return a.String()
 }
 
 // writePrivate replaces the file at once, and never lets anybody else read it.
