@@ -170,7 +170,7 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 	}
 	if p.roles.collect {
 		var err error
-		if p.publish, err = pipeline.NewPublisher(p.stream, p.registry); err != nil {
+		if p.publish, err = pipeline.NewPublisher(p.stream, p.settings.Send.InFlight, p.registry); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"collect", p.runCollect})

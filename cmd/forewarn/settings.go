@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,7 @@ type matchSettings struct {
 type sendSettings struct {
 	BatchKB  int  `yaml:"batch_kb,omitempty" json:"batch_kb,omitempty" doc:"The size of a batch, in units of 1024 bytes, from which on it is sent; 256 without it."`
 	Compress bool `yaml:"compress,omitempty" json:"compress,omitempty" doc:"Make batches smaller; for networks."`
+	InFlight int  `yaml:"in_flight,omitempty" json:"in_flight,omitempty" doc:"How many batches may be under way that are not stored yet; 256 without it."`
 }
 
 // settingsFlags are the flags of every command that runs a role.
@@ -195,19 +197,34 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
 		}
 	}
-	for _, n := range []struct {
-		path      string
-		value, to int
-	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}} {
-		if n.value < 0 || n.value > n.to {
-			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
-		}
-	}
+	problems = append(problems, s.checkNumbers(place)...)
 	if _, err := s.tracking(); err != nil {
 		problems = append(problems, place("match", err.Error(), ""))
 	}
 	return problems
 }
+
+// checkNumbers finds numbers that are out of bounds, alone or together.
+func (s *settings) checkNumbers(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
+	for _, n := range []struct {
+		path      string
+		value, to int
+	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}, {"send.in_flight", s.Send.InFlight, 4096}} {
+		if n.value < 0 || n.value > n.to {
+			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
+		}
+	}
+	size, fetch, partitions := cmp.Or(s.Send.BatchKB, 256), cmp.Or(s.Match.Fetch, 32), cmp.Or(s.NATS.RecordPartitions, 4)
+	if ahead := size << 10 * fetch * partitions; s.NATS.URL != "" && ahead > maxAhead {
+		problems = append(problems, place("match.fetch",
+			fmt.Sprintf("batches of %d KiB, %d asked for ahead in each of %d partitions, are %s, and a NATS server cuts a connection for which 64 MB wait", size, fetch, partitions, bytesText(int64(ahead))),
+			"lower match.fetch, send.batch_kb or nats.record_partitions"))
+	}
+	return problems
+}
+
+// maxAhead bounds what a matching process asks an existing server for at once; hits and warnings need room too.
+const maxAhead = 48 << 20
 
 // tracking returns the tracker's options, checked.
 func (s *settings) tracking() (matcher.TrackerOptions, error) {

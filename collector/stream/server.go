@@ -64,6 +64,8 @@ func (s *Stream) startServer(ctx context.Context) error {
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "forewarn", Host: host, Port: port, Authorization: token,
 		JetStream: true, StoreDir: dir, SyncInterval: o.SyncInterval, MaxPayload: maxPayload,
+		// What is asked for ahead waits here for one connection: by default the server cuts it at 64 MiB.
+		MaxPending:        512 * mebibyte,
 		JetStreamMaxStore: js.MaxStore, JetStreamMaxMemory: js.MaxMemory,
 		NoSigs: true, DisableJetStreamBanner: true,
 	})
