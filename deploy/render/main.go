@@ -114,6 +114,12 @@ func documents(files map[string]string) ([]byte, error) {
 			if err := yaml.UnmarshalStrict([]byte(text), &tree); err != nil { // a key that stands twice is an error
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+			if meta, ok := tree["metadata"].(map[string]any); ok {
+				if labels, ok := meta["labels"].(map[string]any); ok { // Helm does not manage what is kept here
+					delete(labels, "app.kubernetes.io/managed-by")
+					delete(labels, "helm.sh/chart")
+				}
+			}
 			plain, err := yaml.Marshal(tree)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)

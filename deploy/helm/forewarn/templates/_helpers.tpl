@@ -76,7 +76,7 @@ custom_resources: {{ .Values.signatures.customResources }}
 {{- $v := .values -}}
 metadata:
   labels:
-    {{- include "forewarn.labels" $root | nindent 4 }}
+    {{- include "forewarn.selector" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .part }}
   annotations:
     kubectl.kubernetes.io/default-container: forewarn
