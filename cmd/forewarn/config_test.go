@@ -23,6 +23,8 @@ applies:
   facts: {cni: cilium}
 files:
   - {path: /var/log/pods, zone: Europe/Berlin, from_end: true}
+collect:
+  events: {namespace: shop, probe: 5s, max_events: 1000}
 nats:
   url: nats://nats-0:4222,nats://nats-1:4222
   creds_file: /etc/forewarn/nats.creds

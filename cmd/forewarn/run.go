@@ -87,7 +87,7 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if r != (roles{true, true, true}) && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
-		if r == (roles{collect: true}) && len(s.Files) == 0 {
+		if r == (roles{collect: true}) && len(s.Files) == 0 && !s.Collect.any() {
 			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
 		}
 		p := &process{globals: g, settings: s, roles: r}

@@ -34,6 +34,8 @@ type settings struct {
 
 	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
+	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
+
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
 	Match matchSettings  `yaml:"match,omitempty" json:"match,omitzero" doc:"How records are matched and followed."`
