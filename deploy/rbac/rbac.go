@@ -27,8 +27,10 @@ func (g Grant) File() string { return "files/rbac/" + g.Name + "-" + g.Scope + "
 
 // Grants are all roles.
 func Grants() ([]Grant, error) {
+	var leases kube.LeaseOptions
 	return []Grant{
 		{"signatures", "cluster", crd.Needs()},
+		{"signatures", "namespace", kube.LeaseNeeds(leases.LeaseName("signatures"))},
 		{"collector", "cluster", slices.Concat(kube.EventsNeeds())},
 	}, nil
 }
