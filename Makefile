@@ -18,7 +18,7 @@ K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/co
 # The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
 TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
 
-.PHONY: help demo build test race lint fuzz property kill controlplane e2e bench results schema clean
+.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,19 @@ results: ## measure everything anew and keep it in bench/results (ten minutes, o
 	@$(BIN) bench pipeline --for 60s --rounds 1 --save bench/results/pipeline.json
 	@$(BIN) bench pipeline --anchored --rounds 5 --save bench/results/pipeline-anchored.json
 	@$(BIN) bench pipeline --rate 100000 --for 20s --rounds 3 --jetstream=false --save bench/results/latency.json
+
+image: ## the container image for amd64 and arm64, .cache/forewarn-image.tar, with Go alone
+	@mkdir -p $(CACHE)
+	@$(GO) run ./deploy/image/build -o $(CACHE)/forewarn-image.tar -tag $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" -time "$$(git log -1 --format=%ct 2>/dev/null || echo 0)"
+
+manifests: ## make what is made of the code under deploy/: custom resources, roles, dashboard, and what Helm renders
+	@$(GO) test -count=1 ./signatures/crd -run '^TestDefinitionsAreStored$$' -update
+	@$(GO) generate ./deploy/rbac
+	@$(GO) test -count=1 ./deploy/dashboard -run '^TestTheDashboardOfTheChartIsNew$$' -update
+	@$(GO) run -C deploy/render . -deploy ..
+
+chart: ## lint the Helm chart, render it and compare with what is kept (its own module: a first build takes minutes)
+	@$(GO) test -C deploy/render -vet=off ./...
 
 clean: ## remove what was built here
 	@rm -rf bin $(CACHE)
