@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
@@ -38,6 +39,8 @@ type settings struct {
 
 	Node    string          `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this process runs on; $NODE_NAME without it."`
 	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
+
+	Secrets collector.SecretOptions `yaml:"secrets,omitempty" json:"secrets,omitzero" doc:"What collectors take out of records before they send them; without it everything that is known to be secret."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
@@ -220,6 +223,9 @@ func (s *settings) checkCollect(place func(path, message, suggestion string) sig
 		problems = append(problems, place("collect.topology", "what is collected from the API server is of the whole cluster, and not of one node", "leave it out, or collect logs in a process of their own"))
 	case s.nodeName() == "":
 		problems = append(problems, place("collect.topology", "the node has no name", "set node, or in a pod $NODE_NAME from spec.nodeName"))
+	}
+	if _, err := collector.NewSecrets(s.Secrets); err != nil {
+		problems = append(problems, place("secrets", err.Error(), "see `forewarn config schema`"))
 	}
 	wrong := s.Collect.check()
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
