@@ -33,7 +33,7 @@ type settings struct {
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
 	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
-	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed. It wins over what collectors find out."`
 
 	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
