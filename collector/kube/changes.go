@@ -78,6 +78,7 @@ type Changes struct {
 	client   *Client
 	topology *Topology
 	all      []resource
+	settle   time.Duration
 }
 
 var _ collector.Collector = (*Changes)(nil)
@@ -91,7 +92,7 @@ func NewChanges(o ChangesOptions, client *Client, topology *Topology, c collecto
 	c.Enricher = nil // it has the topology, and uses it earlier
 	o.Objects = cmp.Or(o.Objects, 1_000_000)
 	o.Save = cmp.Or(o.Save, signatures.Duration(10*time.Second))
-	return &Changes{o: o, c: c, client: client, topology: topology, all: all}, nil
+	return &Changes{o: o, c: c, client: client, topology: topology, all: all, settle: settleFor}, nil
 }
 
 // Run implements [collector.Collector].

@@ -83,6 +83,7 @@ func (r *running) end(t *testing.T) {
 type setup struct {
 	options ChangesOptions
 	common  collector.Common
+	settle  time.Duration // 0 as it is
 }
 
 func start(t *testing.T, s *objectServer, into *kept, x setup) (*running, *Topology) {
@@ -96,6 +97,9 @@ func startWith(t *testing.T, client *Client, into *kept, x setup) (*running, *To
 	topology := NewTopology(TopologyOptions{})
 	c, err := NewChanges(x.options, client, topology, x.common)
 	require.NoError(t, err)
+	if x.settle != 0 {
+		c.settle = x.settle
+	}
 	ctx, stop := stoppable(t)
 	r := &running{stop: stop, done: make(chan error, 1)}
 	go func() { r.done <- c.Run(ctx, into.emit) }()
@@ -326,7 +330,7 @@ func TestKindThatCannotBeWatchedDoesNotStopTheOthers(t *testing.T) {
 	out := &kept{}
 	began := time.Now()
 	meters := prometheus.NewRegistry()
-	r, _ := start(t, s, out, setup{options: ChangesOptions{Kinds: []string{"example.org/v1/widgets"}}, common: collector.Common{Meter: meterOf(t, meters)}})
+	r, _ := start(t, s, out, setup{options: ChangesOptions{Kinds: []string{"example.org/v1/widgets"}}, common: collector.Common{Meter: meterOf(t, meters)}, settle: time.Millisecond})
 	n := 0
 	require.Eventually(t, func() bool { // batches carry the promise
 		n++

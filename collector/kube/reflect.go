@@ -38,8 +38,9 @@ type reflector struct {
 	backoff  collector.Backoff
 	seldom   collector.Backoff // for a kind that the server lacks or does not let us read
 	// idle is how long a watch may be silent: the server sends bookmarks about every minute.
-	idle time.Duration
-	page int
+	idle   time.Duration
+	page   int
+	settle time.Duration
 	// learn, if set, is told all there is once before watching begins from a version that was kept over a restart.
 	learn follower
 
@@ -60,7 +61,8 @@ const (
 	pageSize   = 500
 	watchFor   = 8 * time.Minute // how long a watch lasts at least; up to half more, so that not all end together
 	slowRetry  = 5 * time.Minute
-	absentFor  = time.Minute
+	absentFor  = time.Minute      // how long a kind that was watched may be absent before it is done without
+	settleFor  = 10 * time.Second // and one that never was
 	watchIdle  = 3 * time.Minute
 	maxObjectB = 8 << 20
 )
@@ -68,7 +70,7 @@ const (
 func newReflector(client *Client, r resource, into follower, c *collector.Common) *reflector {
 	return &reflector{
 		client: client, resource: r, into: into, meter: c.Meter, log: c.Log().With("kind", r.String()), now: c.Clock(),
-		seldom: collector.Backoff{Min: time.Second, Max: slowRetry}, idle: watchIdle, page: pageSize, tried: make(chan struct{}),
+		seldom: collector.Backoff{Min: time.Second, Max: slowRetry}, idle: watchIdle, settle: settleFor, page: pageSize, tried: make(chan struct{}),
 	}
 }
 
@@ -135,14 +137,17 @@ func (r *reflector) cycle(ctx context.Context) error {
 // accept takes the version of a list that is complete.
 func (r *reflector) accept(version string) { r.version = version }
 
-// lasts reports whether a kind that cannot be read is to be done without: one that never could, or could not for a minute. An API server that has just
-// been started forbids everything at first, and lacks what others extend it by.
+// lasts reports whether a kind that cannot be read is to be done without, for now. An API server that has just been started forbids everything at
+// first, and lacks what others extend it by.
 func (r *reflector) lasts() bool {
 	if r.absent.IsZero() {
 		r.absent = r.now()
 	}
-	_, known, _ := r.known.at(r.now())
-	return !known || r.now().Sub(r.absent) >= absentFor
+	patience := r.settle
+	if r.known.begun() {
+		patience = absentFor
+	}
+	return r.now().Sub(r.absent) >= patience
 }
 
 // deny tells once that a kind cannot be read. It does not count for what the collector knows: what nobody may see cannot be waited for.
