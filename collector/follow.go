@@ -100,8 +100,8 @@ func (fw *follower) load() error {
 func (fw *follower) run(ctx context.Context) error {
 	poll := time.NewTicker(fw.o.Poll)
 	defer poll.Stop()
-	// What came is given out at most twice Idle after it came, however more trickles in.
-	idle := time.NewTicker(fw.o.Idle)
+	// What came is given out soon after Idle, however more trickles in.
+	idle := time.NewTicker(max(fw.o.Idle/4, time.Millisecond))
 	defer idle.Stop()
 	round := time.NewTimer(0)
 	defer round.Stop()

@@ -234,11 +234,9 @@ func (fw *follower) newTrail(f *found, id fileID) *trail {
 	} else {
 		s.batches = newBatcher(fw.o, &s.counts)
 	}
-	tr := &trail{home: f.home, src: s, sink: s.batches}
+	tr := &trail{home: f.home, src: s}
 	if fw.o.Filter != nil {
-		if keep := fw.o.Filter(s.input.Attrs); keep != nil {
-			tr.sink = filtered{keep, s.batches}
-		}
+		tr.keep = fw.o.Filter(s.input.Attrs)
 	}
 	fw.trails[f.home] = tr
 	return tr
