@@ -9,7 +9,11 @@
 // README.md says how to add a collector.
 package collector
 
-import "context"
+import (
+	"context"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
 
 // Collector turns one source, or several of one kind, into batches of records.
 type Collector interface {
@@ -27,4 +31,10 @@ type Feed interface {
 	// Next returns the next wire frame, valid until Next is called again. It returns io.EOF after the last one, and the cause
 	// when ctx is done.
 	Next(ctx context.Context) ([]byte, error)
+}
+
+// Enricher completes records with what is known of what they are about, such as the node and workload of a pod.
+type Enricher interface {
+	// Enrich returns a with what is known and a does not say. It does not write to a, may return it as it is, and is safe for concurrent use.
+	Enrich(a record.Attrs) record.Attrs
 }

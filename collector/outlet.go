@@ -20,6 +20,8 @@ type OutletOptions struct {
 	Kinds []record.Kind
 	// Attrs are put onto every record that has no attribute of that name.
 	Attrs record.Attrs
+	// Enricher completes every record; nil leaves them as they are.
+	Enricher Enricher
 	// BatchBytes is the size from which on a batch is given out: 256 KiB.
 	BatchBytes int
 	// Idle is how long a record waits for others at most: 50 ms.
@@ -79,7 +81,11 @@ func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	own := *r
-	own.Attrs = x.complete(r.Attrs)
+	own.Attrs = r.Attrs
+	if x.o.Enricher != nil {
+		own.Attrs = x.o.Enricher.Enrich(own.Attrs)
+	}
+	own.Attrs = x.complete(own.Attrs)
 	now := x.o.Now()
 	if own.Observed == 0 {
 		own.Observed = now.UnixNano()

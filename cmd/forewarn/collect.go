@@ -56,6 +56,9 @@ func (s *settings) sources(common collector.Common, meters *collector.Meters) ([
 			return collector.Open(o)
 		})
 	}
+	for _, k := range s.kinds() {
+		add(k.name, k.open)
+	}
 	return all, errors.Join(problems...)
 }
 

@@ -87,7 +87,7 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if r != (roles{true, true, true}) && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
-		if r == (roles{collect: true}) && len(s.Files) == 0 {
+		if r == (roles{collect: true}) && len(s.Files) == 0 && !s.Collect.any() {
 			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
 		}
 		p := &process{globals: g, settings: s, roles: r}
@@ -163,14 +163,14 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 		parts = append(parts, part{"notify", p.runNotify})
 	}
 	if p.roles.match {
-		if err := p.newMatcher(); err != nil {
+		if err := p.newMatcher(ctx); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"match", p.matcher.Run}, part{"signatures", p.watchSignatures})
 	}
 	if p.roles.collect {
 		var err error
-		if p.publish, err = pipeline.NewPublisher(p.stream, p.registry); err != nil {
+		if p.publish, err = pipeline.NewPublisher(p.stream, p.settings.Send.InFlight, p.registry); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"collect", p.runCollect})
@@ -211,12 +211,17 @@ func (p *process) supervise(ctx context.Context, parts []part) error {
 }
 
 // newMatcher loads and compiles the signatures and makes the matcher.
-func (p *process) newMatcher() error {
+func (p *process) newMatcher(ctx context.Context) error {
 	tracking, err := p.settings.tracking()
 	if err != nil {
 		return err
 	}
 	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
+	if p.settings.Resources {
+		if p.armory.cluster, err = p.openCluster(ctx); err != nil {
+			return err
+		}
+	}
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,

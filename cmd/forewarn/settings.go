@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -27,7 +29,12 @@ type settings struct {
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
+	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
 	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+
+	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
+
+	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
@@ -56,6 +63,7 @@ type fileSettings struct {
 
 type natsSettings struct {
 	URL              string `yaml:"url,omitempty" json:"url,omitempty" doc:"nats://host:4222, or several with commas."`
+	Listen           string `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where the embedded server takes the connections of other machines' processes, such as 0.0.0.0:4222; they show the token of token_file. Without it only processes of this machine find it."`
 	CredsFile        string `yaml:"creds_file,omitempty" json:"creds_file,omitempty" doc:"A credentials file."`
 	TokenFile        string `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"A file with a token."`
 	CAFile           string `yaml:"ca_file,omitempty" json:"ca_file,omitempty" doc:"The certificates that the server's is checked with."`
@@ -79,6 +87,7 @@ type matchSettings struct {
 type sendSettings struct {
 	BatchKB  int  `yaml:"batch_kb,omitempty" json:"batch_kb,omitempty" doc:"The size of a batch, in units of 1024 bytes, from which on it is sent; 256 without it."`
 	Compress bool `yaml:"compress,omitempty" json:"compress,omitempty" doc:"Make batches smaller; for networks."`
+	InFlight int  `yaml:"in_flight,omitempty" json:"in_flight,omitempty" doc:"How many batches may be under way that are not stored yet; 256 without it."`
 }
 
 // settingsFlags are the flags of every command that runs a role.
@@ -175,6 +184,12 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}
+	switch {
+	case s.NATS.Listen != "" && s.NATS.URL != "":
+		problems = append(problems, place("nats.listen", "there is a url, and so no embedded server that could listen", "leave one of them out"))
+	case s.NATS.Listen != "" && s.NATS.TokenFile == "":
+		problems = append(problems, place("nats.listen", "without a token anybody could connect", "name a file with one in token_file"))
+	}
 	if s.Listen != "" {
 		_, port, err := net.SplitHostPort(s.Listen)
 		if err == nil {
@@ -184,19 +199,34 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
 		}
 	}
-	for _, n := range []struct {
-		path      string
-		value, to int
-	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}} {
-		if n.value < 0 || n.value > n.to {
-			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
-		}
-	}
+	problems = append(problems, s.checkNumbers(place)...)
 	if _, err := s.tracking(); err != nil {
 		problems = append(problems, place("match", err.Error(), ""))
 	}
 	return problems
 }
+
+// checkNumbers finds numbers that are out of bounds, alone or together.
+func (s *settings) checkNumbers(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
+	for _, n := range []struct {
+		path      string
+		value, to int
+	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}, {"send.in_flight", s.Send.InFlight, 4096}} {
+		if n.value < 0 || n.value > n.to {
+			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
+		}
+	}
+	size, fetch, partitions := cmp.Or(s.Send.BatchKB, 256), cmp.Or(s.Match.Fetch, 32), cmp.Or(s.NATS.RecordPartitions, 4)
+	if ahead := size << 10 * fetch * partitions; s.NATS.URL != "" && ahead > maxAhead {
+		problems = append(problems, place("match.fetch",
+			fmt.Sprintf("batches of %d KiB, %d asked for ahead in each of %d partitions, are %s, and a NATS server cuts a connection for which 64 MB wait", size, fetch, partitions, bytesText(int64(ahead))),
+			"lower match.fetch, send.batch_kb or nats.record_partitions"))
+	}
+	return problems
+}
+
+// maxAhead bounds what a matching process asks an existing server for at once; hits and warnings need room too.
+const maxAhead = 48 << 20
 
 // tracking returns the tracker's options, checked.
 func (s *settings) tracking() (matcher.TrackerOptions, error) {
@@ -216,7 +246,7 @@ func (s *settings) streams(g *globals) (stream.Options, error) {
 	o := stream.Options{
 		URL: s.NATS.URL, CredsFile: s.NATS.CredsFile, CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
 		RecordPartitions: s.NATS.RecordPartitions, HitPartitions: s.NATS.HitPartitions, Replicas: s.NATS.Replicas,
-		DataDir: s.DataDir, Logger: g.log,
+		DataDir: s.DataDir, Listen: s.NATS.Listen, Logger: g.log,
 	}
 	if s.NATS.TokenFile != "" {
 		b, err := os.ReadFile(s.NATS.TokenFile)

@@ -80,6 +80,17 @@ func (s *Stream) statuses(ctx context.Context) (map[string][]byte, error) {
 	}
 }
 
+// Ready returns nil when the server answers and, as far as that can be told, stores.
+func (s *Stream) Ready(ctx context.Context) error {
+	if s.server != nil {
+		if err := s.storageError(); err != nil {
+			return fmt.Errorf("the embedded server cannot store: %w", err)
+		}
+	}
+	_, err := s.Info(ctx)
+	return err
+}
+
 // Info is what a stream holds, and who reads it.
 type Info struct {
 	Stream            string
