@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/format"
@@ -293,7 +294,7 @@ func (fw *follower) settle(ctx context.Context) error {
 	fw.now, fw.ticked = fw.o.Now(), time.Now()
 	kept := fw.unsettled[:0]
 	for _, t := range fw.unsettled {
-		quiet := fw.ticked.Sub(t.read) >= fw.o.Idle
+		quiet := fw.ticked.Sub(t.read) >= fw.o.Idle && !fw.goesOn(t)
 		t.settle(quiet)
 		t.trail.src.batches.cut(false)
 		if err := fw.flush(ctx, t.trail.src); err != nil {
@@ -312,6 +313,31 @@ func (fw *follower) settle(ctx context.Context) error {
 		fw.alive = fw.looked // everything that was there at the last look was given
 	}
 	return nil
+}
+
+// goesOn reports whether what a file holds back may go on in the file after it, which was not read yet.
+func (fw *follower) goesOn(t *tail) bool {
+	if at, _ := t.settled(); at == t.at || t.absent > 0 {
+		return false
+	}
+	if t == t.trail.current() {
+		info, err := os.Lstat(t.name)
+		if err == nil && identify(info) == t.id {
+			return false
+		}
+		fw.needLook = true // it was rotated away since the last look
+		return true
+	}
+	next := t.trail.after(t)
+	if next.parser != nil || next.sample != nil || next.at > 0 || next.file == nil {
+		return false
+	}
+	info, err := next.file.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	fw.enqueue(t.trail)
+	return true
 }
 
 // beat says up to when everything was given.

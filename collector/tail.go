@@ -337,6 +337,16 @@ func (tr *trail) before(t *tail) *tail {
 	return nil
 }
 
+// after returns the file after t, nil when t is the newest.
+func (tr *trail) after(t *tail) *tail {
+	for i, x := range tr.tails[:len(tr.tails)-1] {
+		if x == t {
+			return tr.tails[i+1]
+		}
+	}
+	return nil
+}
+
 func (tr *trail) remove(t *tail) {
 	for i, x := range tr.tails {
 		if x == t {

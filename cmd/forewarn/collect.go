@@ -52,7 +52,7 @@ func (s *settings) sources(common collector.Common, meters *collector.Meters) ([
 	for _, f := range s.Files {
 		add("files", func(c collector.Common) (collector.Collector, error) {
 			o := s.fileOptions(f)
-			o.Meter = c.Meter
+			o.Meter, o.Logger, o.Checkpoints, o.Checkpoint, o.Stored = c.Meter, c.Logger, c.Checkpoints, "files/"+f.Path, c.Stored
 			return collector.Open(o)
 		})
 	}

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"os"
+
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/collector/node"
 )
 
 // collectSettings say what is collected besides files. What stands there is collected, `{}` with the defaults.
 type collectSettings struct {
 	Events *kube.EventsOptions `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
+
+	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the containers of the node that this runs on, and any other files."`
+	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of the node that this runs on."`
+	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"The messages of the kernel of the node that this runs on."`
 }
 
 // any reports whether anything is collected.
@@ -36,5 +43,32 @@ func (s *settings) kinds() []kind {
 			return kube.NewEvents(*o, client, c)
 		})})
 	}
+	onNode := func(open func(c collector.Common) (collector.Collector, error)) func(collector.Common) (collector.Collector, error) {
+		return func(c collector.Common) (collector.Collector, error) {
+			c.Node = s.node()
+			return open(c)
+		}
+	}
+	if o := s.Collect.Logs; o != nil {
+		all = append(all, kind{"logs", onNode(func(c collector.Common) (collector.Collector, error) { return node.NewLogs(*o, nil, c) })})
+	}
+	if o := s.Collect.Journal; o != nil {
+		all = append(all, kind{"journal", onNode(func(c collector.Common) (collector.Collector, error) { return node.NewJournal(*o, c) })})
+	}
+	if o := s.Collect.Kernel; o != nil {
+		all = append(all, kind{"kernel", onNode(func(c collector.Common) (collector.Collector, error) { return node.NewKernel(*o, c) })})
+	}
 	return all
+}
+
+// node is the name of the node that this runs on.
+func (s *settings) node() string {
+	if s.Node != "" {
+		return s.Node
+	}
+	if name := os.Getenv("NODE_NAME"); name != "" { // as the manifests set it
+		return name
+	}
+	name, _ := os.Hostname() // without it records name no node
+	return name
 }

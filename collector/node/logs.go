@@ -128,6 +128,9 @@ func (l *logs) admit(path string, a record.Attrs) (record.Attrs, collector.Verdi
 			a = a.With(x.Key, x.Value)
 		}
 	}
+	if l.c.Enricher != nil {
+		a = l.c.Enricher.Enrich(a).Clone()
+	}
 	if selects(l.o.Exclude, path, a, labels) || len(l.o.Include) > 0 && !selects(l.o.Include, path, a, labels) {
 		return a, collector.Leave
 	}
