@@ -186,7 +186,7 @@ func TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice(t *testing.T) {
 	for range kills {
 		cmd := begin()
 		// A test that is slow to start is killed before it did anything, which is a point as good as any.
-		busy(time.Duration(20+dice.IntN(1500)) * time.Millisecond)
+		busy(time.Duration(20+dice.IntN(1000)) * time.Millisecond)
 		kill(cmd)
 		busy(time.Duration(dice.IntN(50)) * time.Millisecond)
 	}
