@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/format"
@@ -47,7 +48,10 @@ type follower struct {
 	opened    int      // files that are open, or more
 	needLook  bool
 	nextLook  time.Time
-	looked    time.Time // when the last look began; all that was written before is read when nothing is ready
+	near      map[string]string // directories that are to be looked into, and what they are called
+	nextNear  time.Time
+	below     map[string]string // the directories in followed ones
+	looked    time.Time         // when the last look began; all that was written before is read when nothing is ready
 	alive     time.Time
 
 	saved   positions
@@ -57,17 +61,23 @@ type follower struct {
 	failing bool       // the last checkpoint could not be saved
 }
 
-// follow reads followed paths until ctx is done.
-func (f *Files) follow(ctx context.Context, send Emit) error {
+// newFollower makes a follower that knows how far the files were read before. It must be closed, even when there was an error.
+func (f *Files) newFollower(send Emit) (*follower, error) {
 	fw := &follower{
-		files: f, o: &f.opts, send: send, trails: map[string]*trail{}, byID: map[fileID]*tail{}, copies: map[fileID]*tail{}, left: map[fileID]bool{},
+		files: f, o: &f.opts, send: send, trails: map[string]*trail{}, byID: map[fileID]*tail{}, copies: map[fileID]*tail{}, left: map[fileID]bool{}, near: map[string]string{},
 		chunk: make([]byte, 256<<10), told: map[string]bool{}, watch: newWatcher(f.opts.MaxWatches), now: f.opts.Now(), fresh: true,
 	}
+	return fw, fw.load()
+}
+
+// follow reads followed paths until ctx is done.
+func (f *Files) follow(ctx context.Context, send Emit) error {
+	fw, err := f.newFollower(send)
 	defer fw.close()
-	if err := fw.load(); err != nil {
+	if err != nil {
 		return err
 	}
-	err := fw.run(ctx)
+	err = fw.run(ctx)
 	if fw.saving != nil {
 		fw.savedNow(<-fw.saving)
 	}
@@ -150,8 +160,12 @@ func (fw *follower) run(ctx context.Context) error {
 		case <-poll.C:
 			fw.needLook = true
 		}
-		if err == nil && fw.needLook && time.Now().After(fw.nextLook) {
+		switch {
+		case err != nil:
+		case fw.needLook && time.Now().After(fw.nextLook):
 			err = fw.look(ctx)
+		case len(fw.near) > 0 && time.Now().After(fw.nextNear):
+			err = fw.lookNear(ctx)
 		}
 		if err != nil {
 			return err
@@ -170,15 +184,36 @@ func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
 
 // written gives files that were written to a turn.
 func (fw *follower) written() {
-	names, changed := fw.watch.take()
-	fw.needLook = fw.needLook || changed
-	for name := range names {
-		tr := fw.trails[name]
-		if tr == nil {
-			fw.needLook = true // a file that is not known yet, or one that was rotated and is written to still
-			continue
+	h := fw.watch.take()
+	fw.needLook = fw.needLook || h.missed
+	for name := range h.written {
+		if tr := fw.trails[name]; tr != nil {
+			fw.enqueue(tr)
+		} else {
+			fw.lookInto(filepath.Dir(name)) // a file that is not known yet, or one that was rotated and is written to still
 		}
-		fw.enqueue(tr)
+	}
+	for name := range h.changed {
+		if called, ok := fw.below[filepath.Dir(name)]; ok {
+			if info, err := os.Lstat(name); err == nil && info.IsDir() {
+				fw.below[name] = filepath.Join(called, filepath.Base(name))
+				fw.lookInto(name)
+				continue
+			}
+		}
+		if tr := fw.trails[name]; tr != nil {
+			fw.enqueue(tr)
+		}
+		fw.lookInto(filepath.Dir(name))
+	}
+}
+
+// lookInto asks for a look into a directory, or everywhere when it is no directory of a followed one.
+func (fw *follower) lookInto(dir string) {
+	if called, ok := fw.below[dir]; ok {
+		fw.near[dir] = called
+	} else {
+		fw.needLook = true
 	}
 }
 
