@@ -8,8 +8,9 @@ CACHE   := .cache
 LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
+PROMETHEUS := $(CACHE)/bin/prometheus
 
-.PHONY: help demo build test race lint fuzz property kill bench results schema clean
+.PHONY: help demo build test race lint fuzz property kill prometheus remote-write bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,17 @@ property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of 
 
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
+
+prometheus: $(PROMETHEUS) ## build the Prometheus that tests run (once; four minutes on 2 cores)
+
+$(PROMETHEUS): deploy/prometheus/go.mod deploy/prometheus/go.sum
+	@mkdir -p $(dir $@)
+	@echo "building $@ (once)"
+	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
+	@touch $@
+
+remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, and is asked for expressions
+	@PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/prometheus
 
 fuzz: ## each fuzz target for FUZZTIME (10s, or 2000x for a number of inputs)
 	@$(GO) list ./... | while read -r p; do \
