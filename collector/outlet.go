@@ -20,6 +20,8 @@ type OutletOptions struct {
 	Kinds []record.Kind
 	// Attrs are put onto every record that has no attribute of that name.
 	Attrs record.Attrs
+	// Enricher completes every record; nil leaves them as they are.
+	Enricher Enricher
 	// BatchBytes is the size from which on a batch is given out: 256 KiB.
 	BatchBytes int
 	// Idle is how long a record waits for others at most: 50 ms.
@@ -28,6 +30,8 @@ type OutletOptions struct {
 	Heartbeat time.Duration
 	// KeepSecrets leaves passwords, tokens and keys in texts; without it they are replaced.
 	KeepSecrets bool
+	// Secrets say what is replaced; nil is everything that is known to be secret.
+	Secrets *Secrets
 	// Compress makes smaller batches; for networks.
 	Compress bool
 	// Stored, if set, waits until everything that was emitted is stored; see [Outlet.Flush].
@@ -63,7 +67,7 @@ func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
 	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true, meter: o.Meter}
 	x.batches.builder.Compress = o.Compress
 	if !o.KeepSecrets {
-		x.batches.redact = &redactor{}
+		x.batches.redact = newRedactor(o.Secrets)
 	}
 	h := record.Header{Source: o.Source, Scope: o.Scope}
 	for _, k := range o.Kinds {
@@ -87,7 +91,11 @@ func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
 		x.mu.Lock()
 	}
 	own := *r
-	own.Attrs = x.complete(r.Attrs)
+	own.Attrs = r.Attrs
+	if x.o.Enricher != nil {
+		own.Attrs = x.o.Enricher.Enrich(own.Attrs)
+	}
+	own.Attrs = x.complete(own.Attrs)
 	now := x.o.Now()
 	if own.Observed == 0 {
 		own.Observed = now.UnixNano()

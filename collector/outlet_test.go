@@ -229,6 +229,22 @@ func TestOutletIsSharedByGoroutines(t *testing.T) {
 	require.Len(t, got, 800)
 }
 
+// enricher knows that everything is on node n.
+type enricher struct{}
+
+func (enricher) Enrich(a record.Attrs) record.Attrs { return a.With(record.Node, "n") }
+
+func TestOutletCompletesRecordsWithWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	var k taken
+	x := outlet(t, &k, func(o *OutletOptions) {
+		o.Enricher, o.Attrs = enricher{}, record.Attrs{{Key: record.Cluster, Value: "c"}}
+	})
+	require.NoError(t, x.Add(t.Context(), say("x", record.Attr{Key: record.Pod, Value: "p"})))
+	require.NoError(t, x.Flush(t.Context()))
+	require.Equal(t, record.Attrs{{Key: record.Cluster, Value: "c"}, {Key: record.Node, Value: "n"}, {Key: record.Pod, Value: "p"}}, k.records[0].Attrs)
+}
+
 // TestWhoWaitsForAnEmitWaitsNoLongerThanItsContext: one caller whose emit hangs must not take the others with it.
 func TestWhoWaitsForAnEmitWaitsNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()
