@@ -35,7 +35,7 @@ func (x *Collector) newIntake() *intake {
 // reject refuses items for good; the sender is told the first reason.
 func (t *intake) reject(n int, format string, args ...any) {
 	t.rejected += n
-	if t.why == "" {
+	if t.why == "" && n > 0 {
 		t.why = fmt.Sprintf(format, args...)
 	}
 }
