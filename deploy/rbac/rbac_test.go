@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/forewarn/forewarn/collector/kube"
 )
@@ -82,5 +81,5 @@ func TestNeedsThatOverlapAreJoined(t *testing.T) {
   resources: [pods]
   verbs: [get, list, watch]
 `, string(text))
-	require.Len(t, split(kube.Needs{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}, rbacv1.PolicyRule(g.Needs[1])}), 1)
+	require.Len(t, split(kube.Needs{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}, g.Needs[1]}), 1)
 }
