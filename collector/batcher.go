@@ -30,14 +30,20 @@ type batcher struct {
 
 var _ format.Sink = (*batcher)(nil)
 
+// newBatcher makes a batcher whose builder has no header yet.
+func newBatcher(o *Options, counts *format.Counts) *batcher {
+	b := &batcher{limit: o.BatchBytes, counts: counts, meter: o.Meter}
+	b.builder.Compress = o.Compress
+	if !o.KeepSecrets {
+		b.redact = newRedactor(o.Secrets)
+	}
+	return b
+}
+
 // Add implements [format.Sink].
 func (b *batcher) Add(r *record.Record) {
 	if b.redact != nil {
-		text, n := b.redact.redact(r.Text)
-		if n > 0 {
-			b.counts.Add(format.RemovedSecret, n)
-			r.Text = text[:min(len(text), record.MaxText)]
-		}
+		b.counts.Add(format.RemovedSecret, b.redact.record(r))
 	}
 	err := b.builder.Add(r)
 	if errors.Is(err, record.ErrFull) {

@@ -122,7 +122,7 @@ func (o nodeOptions) configure() error {
 			"webhook": map[string]any{"enabled": true}, "anonymous": map[string]any{"enabled": false},
 		},
 		"authorization":             map[string]any{"mode": "Webhook"},
-		"nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 8, "syncFrequency": "10s",
+		"nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 8, "syncFrequency": "10s", "volumeStatsAggPeriod": "5s",
 		"evictionHard": thresholds, "evictionPressureTransitionPeriod": "5s", "imageGCHighThresholdPercent": 100,
 		"kubeAPIQPS": 100, "kubeAPIBurst": 200,
 	}
