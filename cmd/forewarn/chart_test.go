@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheConfigurationsOfTheChartAreSound(t *testing.T) {
+	t.Setenv("NODE_NAME", "node1") // as the chart does
 	found := 0
 	secrets := t.TempDir() // what the chart mounts
 	for name, text := range map[string]string{"token": "t", "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="} {

@@ -112,6 +112,8 @@ func TestEveryManifestIsTakenByTheAPIServerAndFitsItsPodSecurity(t *testing.T) {
 					require.Empty(t, refused, "%s fits the standard restricted", part)
 				case name == "full": // with kmsg
 					require.Equal(t, `allowPrivilegeEscalation != false, privileged, restricted volume types, runAsNonRoot != true, runAsUser=0, unrestricted capabilities`, refused)
+				case name == "full-external": // with the journal
+					require.Equal(t, `restricted volume types, runAsNonRoot != true, runAsUser=0, unrestricted capabilities`, refused)
 				default:
 					require.Equal(t, `restricted volume types, runAsNonRoot != true, runAsUser=0`, refused, "what the node agent needs beyond the standard is named, and no more")
 				}
