@@ -161,6 +161,7 @@ const lastSave = 5 * time.Second
 func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *collector.Outlet) error {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	whole, told := false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -170,13 +171,36 @@ func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *col
 		if t, ok := knownUpTo(x.c.Clock()(), kinds); ok {
 			outlet.Alive(t)
 		}
-		connected := true
-		for _, k := range kinds {
-			_, _, counts := k.reflector.known.at(time.Time{})
-			connected = connected && (k.reflector.known.connected() || !counts)
+		lost, begun := missing(kinds)
+		switch {
+		case lost == nil && begun && !whole:
+			whole, told = true, false
+			x.c.Log().Info("every kind is watched that can be")
+		case lost != nil && !told:
+			whole, told = false, true
+			x.c.Log().Warn("not every kind is watched; trying again", "kind", lost.resource.String(), "cause", lost.cause)
 		}
-		x.c.Meter.Connected(connected)
+		x.c.Meter.Connected(whole)
 	}
+}
+
+// missingKind is a kind that is not watched and can be.
+type missingKind struct {
+	*kindChanges
+	cause error
+}
+
+// missing returns the first kind that is missing, nil when there is none. begun is false while one was not tried yet.
+func missing(kinds []*kindChanges) (lost *missingKind, begun bool) {
+	begun = true
+	for _, k := range kinds {
+		cause, tried := k.reflector.known.missing()
+		if cause != nil {
+			return &missingKind{k, cause}, begun
+		}
+		begun = begun && tried
+	}
+	return nil, begun
 }
 
 // knownUpTo returns up to when all kinds are known that can be watched. ok is false when that is not known of one, or none can be watched.

@@ -81,7 +81,7 @@ func (r *reflector) run(ctx context.Context) error {
 	defer r.once.Do(func() { close(r.tried) })
 	for {
 		err := r.cycle(ctx)
-		r.known.closed()
+		r.known.closed(err)
 		var stop stoppedError
 		switch {
 		case ctx.Err() != nil:
@@ -103,7 +103,7 @@ func (r *reflector) run(ctx context.Context) error {
 			}
 			continue
 		default:
-			r.log.Warn("lost the API server; trying again", "cause", err)
+			r.log.Debug("the watch is lost; trying again", "cause", err)
 		}
 		r.once.Do(func() { close(r.tried) })
 		r.meter.Reconnect()
