@@ -63,6 +63,8 @@ type Tracker struct {
 	looked   progress // scratch
 	fired    []uint32
 	manner   manner
+	hashes   [approached]uint64 // scratch
+	touched  uint32             // what approach read, so that it is read
 }
 
 // progress is one signature and key that does not rest.
@@ -131,6 +133,23 @@ func (t *Tracker) number(p *plan) {
 // Observe takes a hit and copies what it keeps. A hit whose record id is 0 is never a repeat.
 func (t *Tracker) Observe(h *Hit) {
 	t.ready()
+	t.observe(h, progressHash(h.Signature, h.Key))
+}
+
+// ObserveAll takes hits in their order, as [Tracker.Observe] does, and faster than one by one.
+func (t *Tracker) ObserveAll(hits []Hit) {
+	t.ready()
+	for from := 0; from < len(hits); from += approached {
+		some := hits[from:min(from+approached, len(hits))]
+		hashes := t.approach(some)
+		for i := range some {
+			t.observe(&some[i], hashes[i])
+		}
+	}
+}
+
+// observe takes a hit. The hash is that of its signature and key.
+func (t *Tracker) observe(h *Hit, hash uint64) {
 	t.tidy()
 	t.stats.Hits++
 	pl := t.plan(h.Signature)
@@ -138,10 +157,9 @@ func (t *Tracker) Observe(h *Hit) {
 		t.stats.Stale++
 		return
 	}
-	hash := progressHash(h.Signature, h.Key)
 	n := t.find(pl, h.Key, hash)
 	if h.Record.ID != 0 {
-		added, forgot := t.seen.add((hash ^ h.Record.ID) * 0x9e3779b97f4a7c15)
+		added, forgot := t.seen.add(seenID(hash, h.Record.ID))
 		if forgot {
 			t.stats.ForgottenIDs++
 		}
@@ -388,6 +406,9 @@ func (t *Tracker) Changes() []Change {
 	t.changes = nil
 	return c
 }
+
+// seenID is what is remembered of a hit: a product, so that its upper bits are mixed.
+func seenID(hash, record uint64) uint64 { return (hash ^ record) * 0x9e3779b97f4a7c15 }
 
 func progressHash(digest uint64, key []byte) uint64 {
 	return xxhash.Sum64(key) ^ digest*0x9ddfea08eb382d69
