@@ -25,46 +25,49 @@ var _ Lookup = (*Program)(nil)
 //
 // A Tracker belongs to one goroutine.
 type Tracker struct {
-	options  TrackerOptions
-	program  Lookup
-	plans    map[uint64]*plan // nil values are digests that are not known
-	numbers  []*plan          // by plan.number; nil when it is free
-	lastPlan *plan            // of the last hit
-	table    table
-	blocks   blocks
-	wheel    wheel
-	live     []*progress // what does not rest; nil where a place is free
-	spare    []uint32    // the free places
-	pool     []*progress // progresses that came to rest, for the next ones
-	warm     []*progress // a ring of those that could rest
-	warmed   int
-	kept     []*kept // hits that are settled, for the next ones
-	timers   timers
-	oldest   []candidateSlot // for eviction, the next one last
-	seen     *seenIDs
-	water    *Watermark
-	horizon  int64
-	names    map[string]string // sources, so that hits share one copy
-	firsts   firsts
-	touches  uint64
-	evidence evidenceLog
-	changes  []Change
-	firings  []Firing
-	over     bool // nothing more will come
-	dirty    []dirtySlot
-	replaced []evidence          // what the store holds of the progresses that changed
-	removed  map[string]bool     // storage keys
-	restored bool                // progresses came from Restore and are not linked yet
-	details  map[evidence][]byte // evidence that came from Restore
-	old      bool                // what came from Restore is of an older format
-	metaTold metaState           // what was last given to Dirty
-	stats    Stats
-	packed   writer   // scratch
-	looked   progress // scratch
-	fired    []uint32
-	manner   manner
-	hashes   [approached]uint64 // scratch
-	touched  uint32             // what approach read, so that it is read
+	options   TrackerOptions
+	program   Lookup
+	plans     map[uint64]*plan // nil values are digests that are not known
+	numbers   []*plan          // by plan.number; nil when it is free
+	lastPlan  *plan            // of the last hit
+	table     table
+	blocks    blocks
+	wheel     wheel
+	live      []*progress // what does not rest; nil where a place is free
+	spare     []uint32    // the free places
+	pool      []*progress // progresses that came to rest, for the next ones
+	warm      []*progress // a ring of those that could rest
+	warmed    int
+	kept      []*kept // hits that are settled, for the next ones
+	timers    timers
+	waits     waits
+	oldest    []candidateSlot // for eviction, the next one last
+	seen      *seenIDs
+	water     *Watermark
+	horizon   int64
+	names     map[string]string // sources, so that hits share one copy
+	firsts    firsts
+	touches   uint64
+	evidence  evidenceLog
+	changes   []Change
+	firings   []Firing
+	over      bool // nothing more will come
+	dirty     []dirtySlot
+	replaced  []evidence          // what the store holds of the progresses that changed
+	dropped   []evidence          // what it holds and nobody needs
+	removed   map[string]bool     // storage keys
+	restored  bool                // progresses came from Restore and are not linked yet
+	details   map[evidence][]byte // evidence that came from Restore
+	old       bool                // what came from Restore is of an older format
+	metaTold  metaState           // what was last given to Dirty
+	stats     Stats
+	packed    writer   // scratch
+	storedKey []byte   // scratch
+	looked    progress // scratch
+	fired     []uint32
+	manner    manner
+	hashes    [approached]uint64 // scratch
+	touched   uint32             // what approach read, so that it is read
 }
 
 // progress is one signature and key that does not rest.
@@ -205,22 +208,24 @@ func (t *Tracker) soil(p *progress) {
 		p.dirt = len(t.dirty)
 		t.dirty = append(t.dirty, dirtySlot{slot: p.slot})
 	}
-	t.capture(p)
+	t.capture(p, nil)
 }
 
-// capture notes which evidence of a progress that is about to change is stored.
-func (t *Tracker) capture(p *progress) {
+// capture notes which evidence of a progress that is about to change, and of its refresh, is stored.
+func (t *Tracker) capture(p *progress, refresh refresh) {
 	s := t.table.at(p.slot)
 	if p.asleep || s.live&(slotDirty|slotCaptured) != slotDirty {
 		return
 	}
 	s.live |= slotCaptured
 	from := len(t.replaced)
-	p.eachEvidence(func(n evidence) {
+	take := func(n evidence) {
 		if n < t.evidence.base && !slices.Contains(t.replaced[from:], n) {
 			t.replaced = append(t.replaced, n)
 		}
-	})
+	}
+	p.eachEvidence(take)
+	refresh.eachEvidence(take)
 	t.dirty[p.dirt].from, t.dirty[p.dirt].to = uint32(from), uint32(len(t.replaced))
 }
 
