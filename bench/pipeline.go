@@ -43,10 +43,15 @@ type PipelineOptions struct {
 	deaf     int           // signatures that the matcher is not given, for tests
 	// RecordPartitions and HitPartitions are those of the streams. Default 4 and 8.
 	RecordPartitions, HitPartitions int
+	// InFlight is how many batches may be sent that are not stored yet. Default 256.
+	InFlight int
 	// Match overrides settings of the matching process, but for what it works on.
 	Match pipeline.Config
 	// Dir is where the embedded server and the store keep their files while it runs; without it the directory for temporary files.
 	Dir string
+	// NATS says which server to use instead of an embedded one. It must hold no stream of forewarn; those that a run makes are removed
+	// when it ends.
+	NATS stream.Options
 	// Logger gets what goes wrong; nil means none.
 	Logger *slog.Logger
 }
@@ -93,10 +98,11 @@ type PipelineResult struct {
 // ErrLost is what the error of a run wraps in which something that was sent did not come to its warning.
 var ErrLost = errors.New("records were lost")
 
-// rig is a stream in a directory of its own.
+// rig is a stream in a directory of its own, or on a server of somebody else's.
 type rig struct {
 	*stream.Stream
-	dir string
+	dir  string
+	made bool // streams on a server that stays
 }
 
 func (o *PipelineOptions) open(ctx context.Context) (*rig, error) {
@@ -105,9 +111,10 @@ func (o *PipelineOptions) open(ctx context.Context) (*rig, error) {
 		return nil, fmt.Errorf("make a directory for the streams: %w", err)
 	}
 	r := &rig{dir: dir}
-	so := stream.Options{DataDir: dir, RecordPartitions: o.RecordPartitions, HitPartitions: o.HitPartitions, Logger: o.Logger}
+	so := o.NATS
+	so.DataDir, so.RecordPartitions, so.HitPartitions, so.Logger = dir, o.RecordPartitions, o.HitPartitions, o.Logger
 	if r.Stream, err = stream.Open(ctx, so); err == nil {
-		err = r.EnsureStreams(ctx)
+		err = r.prepare(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.close())
@@ -115,9 +122,30 @@ func (o *PipelineOptions) open(ctx context.Context) (*rig, error) {
 	return r, nil
 }
 
+// prepare makes the streams. A server that others use has none yet, or a benchmark would write into what they match.
+func (r *rig) prepare(ctx context.Context) error {
+	if !r.Embedded() {
+		names, err := r.Existing(ctx)
+		if err != nil {
+			return err
+		}
+		if len(names) > 0 {
+			return fmt.Errorf("the server has %s already, and a benchmark would write into what is matched there: give it a server or an account of its own, or remove what an earlier benchmark left",
+				strings.Join(names, ", "))
+		}
+		r.made = true
+	}
+	return r.EnsureStreams(ctx)
+}
+
 func (r *rig) close() (err error) {
+	if r.made {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		err = r.RemoveStreams(ctx)
+	}
 	if r.Stream != nil {
-		err = r.Close()
+		err = errors.Join(err, r.Close())
 	}
 	return errors.Join(err, os.RemoveAll(r.dir))
 }
@@ -202,7 +230,7 @@ func (r *PipelineResult) lost() error {
 
 // run publishes what all sources have to say, and waits until it is stored.
 func (l *load) run(ctx context.Context, s *stream.Stream, began time.Time) (err error) {
-	p, err := pipeline.NewPublisher(s, nil)
+	p, err := pipeline.NewPublisher(s, l.o.InFlight, nil)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func RunJetStream(ctx context.Context, o PipelineOptions) (result PipelineResult
 		return result, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	out, err := r.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: "bench-"})
+	out, err := r.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: "bench-", Outstanding: o.InFlight})
 	if err != nil {
 		return result, err
 	}

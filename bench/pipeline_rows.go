@@ -115,7 +115,7 @@ func DrivePipeline(o PipelineOptions) Drive {
 	return func(ctx context.Context, s Setting, rate float64) (float64, []Quantile, error) {
 		x := o
 		x.BatchBytes, x.RecordPartitions, x.Sources, x.Compress, x.Rate = s.BatchKB<<10, s.Partitions, s.Partitions, s.Compress, rate
-		x.Match.Workers, x.Match.Fetch, x.Match.Window = s.Workers, s.Fetch, s.Window
+		x.InFlight, x.Match.Workers, x.Match.Fetch, x.Match.Window = s.InFlight, s.Workers, s.Fetch, s.Window
 		r, err := RunPipeline(ctx, x)
 		if errors.Is(err, ErrLost) {
 			err = fmt.Errorf("%w: %v: %w", errUnfit, s, err)

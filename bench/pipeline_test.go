@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 )
 
@@ -18,6 +19,28 @@ func TestPipelineCarriesEveryPlantedRecordToItsWarning(t *testing.T) {
 	require.NotEmpty(t, rows[0].Latency)
 	require.Positive(t, rows[0].Metric(LatencyP99).Median())
 	require.Positive(t, rows[0].Metric("of-jetstream").Median())
+}
+
+func TestPipelineOnAServerOfOthersDisturbsNothingAndLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	others, err := stream.Open(t.Context(), stream.Options{DataDir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, others.Close()) })
+	o := PipelineOptions{Signatures: 100, Rate: 20_000, For: time.Second, PlantEvery: 50, Dir: t.TempDir()}
+	o.NATS.URL, err = stream.FindURL(dir)
+	require.NoError(t, err)
+	_, err = RunPipelineRows(t.Context(), o, 1, true, t.Logf)
+	require.NoError(t, err)
+	left, err := others.Existing(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	require.NoError(t, others.EnsureStreams(t.Context()))
+	_, err = RunPipeline(t.Context(), o)
+	require.ErrorContains(t, err, "has RECORDS, HITS, WARNINGS, INTAKE, KV_FOREWARN_STATUS, KV_FOREWARN_CHECKPOINTS, KV_FOREWARN_FACTS already")
+	left, err = others.Existing(t.Context())
+	require.NoError(t, err)
+	require.Len(t, left, 7, "what others made stays")
 }
 
 func TestAPipelineThatOverlooksSomethingFails(t *testing.T) {

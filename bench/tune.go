@@ -17,8 +17,9 @@ type Setting struct {
 	BatchKB    int  // of a batch, in units of 1024 bytes
 	Workers    int  // batches that are scanned at once
 	Partitions int  // of records
+	InFlight   int  // batches that are sent and not stored yet
 	Fetch      int  // batches of a partition that are asked for ahead
-	Window     int  // batches in flight: scanned before they are acknowledged together
+	Window     int  // batches that are scanned before they are acknowledged together
 	Compress   bool // batches travel compressed
 }
 
@@ -26,7 +27,7 @@ type Setting struct {
 func (s Setting) settings() map[string]string {
 	return map[string]string{
 		"batch": strconv.Itoa(s.BatchKB) + "k", "workers": strconv.Itoa(s.Workers), "partitions": strconv.Itoa(s.Partitions),
-		"fetch": strconv.Itoa(s.Fetch), "window": strconv.Itoa(s.Window), "compress": strconv.FormatBool(s.Compress),
+		"in flight": strconv.Itoa(s.InFlight), "fetch": strconv.Itoa(s.Fetch), "window": strconv.Itoa(s.Window), "compress": strconv.FormatBool(s.Compress),
 	}
 }
 
@@ -44,6 +45,8 @@ type TuneOptions struct {
 	Rate   float64       // records a second at which latency is measured; half of what the start can carry when 0
 	Limit  time.Duration // the p99 that a recommended setting keeps; 25 ms when 0
 	Rounds int           // of each setting; 3 when 0
+	// Within is when the search ends with the best so far; 0 is never. The setting under way is measured to its end.
+	Within time.Duration
 	Tell   func(string, ...any)
 }
 
@@ -55,6 +58,7 @@ type Tuned struct {
 	Kept        bool // the recommended one keeps the limit
 	Rate        float64
 	Limit       time.Duration
+	Cut         bool // TuneOptions.Within ended the search: there may be a better one
 }
 
 // knob is one thing that tune turns.
@@ -73,6 +77,7 @@ func knobs(cores int) []knob {
 		{"batch size", []int{32, 128, 256, 512}, func(s *Setting, n int) { s.BatchKB = n }},
 		{"workers", workers, func(s *Setting, n int) { s.Workers = n }},
 		{"partitions", []int{1, 2, 4, 8}, func(s *Setting, n int) { s.Partitions = n }},
+		{"in flight", []int{16, 64, 256}, func(s *Setting, n int) { s.InFlight = n }},
 		{"fetch", []int{4, 16, 32, 128}, func(s *Setting, n int) { s.Fetch = n }},
 		{"window", []int{8, 32, 64, 256}, func(s *Setting, n int) { s.Window = n }},
 		{"compression", []int{0, 1}, func(s *Setting, n int) { s.Compress = n == 1 }},
@@ -106,7 +111,7 @@ func (t *trial) better(u *trial, limit time.Duration) bool {
 func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 	o.Cores, o.Rounds, o.Limit = max(1, o.Cores), cmp.Or(o.Rounds, 3), cmp.Or(o.Limit, 25*time.Millisecond)
 	if o.Start == (Setting{}) {
-		o.Start = Setting{BatchKB: 256, Workers: o.Cores, Partitions: 4, Fetch: 32, Window: 64}
+		o.Start = Setting{BatchKB: 256, Workers: o.Cores, Partitions: 4, InFlight: 256, Fetch: 32, Window: 64}
 	}
 	if o.Tell == nil {
 		o.Tell = func(string, ...any) {}
@@ -119,51 +124,79 @@ func Tune(ctx context.Context, drive Drive, o TuneOptions) (*Tuned, error) {
 		o.Rate = full / 2
 		o.Tell("%.0f records a second at full speed: latency is measured at half of that", full)
 	}
-	tried := []*trial{}
-	try := func(s Setting) (*trial, error) {
-		if i := slices.IndexFunc(tried, func(t *trial) bool { return t.setting == s }); i >= 0 {
-			return tried[i], nil
-		}
-		t, err := o.try(ctx, drive, s)
-		if err == nil {
-			tried = append(tried, t)
-		}
-		return t, err
-	}
-	best, err := try(o.Start)
-	if err != nil {
+	x := search{o: &o, drive: drive, began: time.Now()}
+	var err error
+	if x.best, err = x.try(ctx, o.Start); err != nil {
 		return nil, err
 	}
-	for before := (*trial)(nil); before != best; { // a knob may want another turn when later ones have turned
-		before = best
+	for before := (*trial)(nil); before != x.best && !x.cut; { // a knob may want another turn when later ones have turned
+		before = x.best
 		for _, k := range knobs(o.Cores) {
-			from := best.setting
-			for _, v := range k.values {
-				s := from
-				k.turn(&s, v)
-				t, err := try(s)
-				if errors.Is(err, errUnfit) {
-					o.Tell("%v", err)
-					continue
-				}
-				if err != nil {
-					return nil, err
-				}
-				if t.better(best, o.Limit) {
-					best = t
-				}
+			if err := x.turn(ctx, k); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return o.found(tried, best), nil
+	if x.cut {
+		o.Tell("%v are over: the best so far is taken", o.Within)
+	}
+	return x.found(), nil
+}
+
+// search is what Tune knows so far.
+type search struct {
+	o     *TuneOptions
+	drive Drive
+	began time.Time
+	tried []*trial
+	best  *trial
+	cut   bool
+}
+
+// turn tries the values of a knob, from the best setting so far.
+func (x *search) turn(ctx context.Context, k knob) error {
+	from := x.best.setting
+	for _, v := range k.values {
+		if x.cut = x.o.Within > 0 && time.Since(x.began) > x.o.Within; x.cut {
+			return nil
+		}
+		s := from
+		k.turn(&s, v)
+		t, err := x.try(ctx, s)
+		if errors.Is(err, errUnfit) {
+			x.o.Tell("%v", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if t.better(x.best, x.o.Limit) {
+			x.best = t
+		}
+	}
+	return nil
+}
+
+// try measures a setting that was not tried before.
+func (x *search) try(ctx context.Context, s Setting) (*trial, error) {
+	if i := slices.IndexFunc(x.tried, func(t *trial) bool { return t.setting == s }); i >= 0 {
+		return x.tried[i], nil
+	}
+	t, err := x.o.try(ctx, x.drive, s)
+	if err == nil {
+		x.tried = append(x.tried, t)
+	}
+	return t, err
 }
 
 // found makes the result.
-func (o *TuneOptions) found(tried []*trial, best *trial) *Tuned {
-	out := &Tuned{Recommended: best.setting, Start: o.Start, Kept: best.keeps(o.Limit), Rate: o.Rate, Limit: o.Limit}
-	for _, t := range tried {
+func (x *search) found() *Tuned {
+	out := &Tuned{
+		Recommended: x.best.setting, Start: x.o.Start, Kept: x.best.keeps(x.o.Limit), Rate: x.o.Rate, Limit: x.o.Limit, Cut: x.cut,
+	}
+	for _, t := range x.tried {
 		row := Row{Workload: "tune", Candidate: engineName, Settings: t.setting.settings(), Metrics: []Metric{t.speed, t.p99}}
-		if t == best {
+		if t == x.best {
 			row.Note, row.Latency = recommended, t.curve
 		}
 		out.Rows = append(out.Rows, row)
@@ -198,7 +231,7 @@ func (o *TuneOptions) try(ctx context.Context, drive Drive, s Setting) (*trial, 
 
 // String is the setting in words.
 func (s Setting) String() string {
-	x := fmt.Sprintf("batches of %d KB, %d workers, %d partitions, fetch %d, window %d", s.BatchKB, s.Workers, s.Partitions, s.Fetch, s.Window)
+	x := fmt.Sprintf("batches of %d KB, %d workers, %d partitions, %d in flight, fetch %d, window %d", s.BatchKB, s.Workers, s.Partitions, s.InFlight, s.Fetch, s.Window)
 	if s.Compress {
 		x += ", compressed"
 	}
@@ -209,11 +242,14 @@ func (s Setting) String() string {
 func (t *Tuned) Config() string {
 	s := t.Recommended
 	text := fmt.Sprintf("# Written by forewarn bench tune: %v.\n", s)
+	if t.Cut {
+		text += "# The search was ended before all settings were tried.\n"
+	}
 	if !t.Kept {
 		text += fmt.Sprintf("# No setting kept a p99 of %v at %.0f records a second; this one came nearest.\n", t.Limit, t.Rate)
 	}
-	return text + fmt.Sprintf("send: {batch_kb: %d, compress: %t}\nmatch: {workers: %d, fetch: %d, window: %d}\nnats:\n  record_partitions: %d # fixed when the streams are made\n",
-		s.BatchKB, s.Compress, s.Workers, s.Fetch, s.Window, s.Partitions)
+	return text + fmt.Sprintf("send: {batch_kb: %d, compress: %t, in_flight: %d}\nmatch: {workers: %d, fetch: %d, window: %d}\nnats:\n  record_partitions: %d # fixed when the streams are made\n",
+		s.BatchKB, s.Compress, s.InFlight, s.Workers, s.Fetch, s.Window, s.Partitions)
 }
 
 // The drawing on a terminal, in characters.

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// model is a machine whose best setting is known: large batches are fast and late, compression is slow, and four partitions, two workers and a
+// model is a machine whose best setting is known: large batches are fast and late, compression is slow, and four partitions, two workers, 64 batches in flight and a
 // window of 32 are best.
 func model(_ context.Context, s Setting, rate float64) (float64, []Quantile, error) {
 	off := func(n, best int) float64 { return 1 + 0.2*math.Abs(math.Log2(float64(n)/float64(best))) }
-	speed := 1e6 * math.Pow(float64(s.BatchKB)/256, 0.3) / off(s.Workers, 2) / off(s.Partitions, 4) / off(s.Fetch, 16) / off(s.Window, 32)
+	speed := 1e6 * math.Pow(float64(s.BatchKB)/256, 0.3) / off(s.Workers, 2) / off(s.Partitions, 4) / off(s.InFlight, 64) / off(s.Fetch, 16) / off(s.Window, 32)
 	p99 := 0.004 * float64(s.BatchKB) / 64 * off(s.Fetch, 16)
 	if s.Compress {
 		speed /= 2
@@ -45,7 +45,7 @@ func TestTuneFindsTheBestSettingWithinTheLimit(t *testing.T) {
 			require.Equal(t, c.kept, got.Kept)
 			require.Equal(t, c.batch, got.Recommended.BatchKB)
 			if c.kept {
-				require.Equal(t, Setting{BatchKB: c.batch, Workers: 2, Partitions: 4, Fetch: 16, Window: 32}, got.Recommended)
+				require.Equal(t, Setting{BatchKB: c.batch, Workers: 2, Partitions: 4, InFlight: 64, Fetch: 16, Window: 32}, got.Recommended)
 			} else {
 				require.Contains(t, got.Config(), "# No setting kept a p99 of 1ms")
 			}
@@ -83,4 +83,17 @@ func TestTuneGoesOnWithoutASettingThatIsUnfit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 256, got.Recommended.BatchKB)
 	require.Contains(t, strings.Join(told, "\n"), "it lost records")
+}
+
+func TestTuneEndsInTimeWithTheBestSoFar(t *testing.T) {
+	runs := 0
+	got, err := Tune(t.Context(), func(ctx context.Context, s Setting, rate float64) (float64, []Quantile, error) {
+		runs++
+		return model(ctx, s, rate)
+	}, TuneOptions{Cores: 2, Rounds: 1, Limit: time.Second, Within: time.Nanosecond})
+	require.NoError(t, err)
+	require.Equal(t, 3, runs, "the start at full speed for the rate, and then as a setting")
+	require.True(t, got.Cut)
+	require.Equal(t, got.Start, got.Recommended)
+	require.Contains(t, got.Config(), "# The search was ended before all settings were tried.")
 }

@@ -16,35 +16,57 @@ type batcher struct {
 	seen    uint8 // kinds of the records so far, as bits 1<<Kind
 	narrow  bool  // say that the source gives what it was seen to give, and nothing else
 	gone    bool  // when it ends it gives nothing at all any more
-	records uint64
-	frames  [][]byte  // finished, oldest first
-	free    []byte    // memory of a frame that was given back
-	redact  *redactor // nil leaves secrets where they are
+	// promised says that mark is what the collector promised, and not the newest time of a record.
+	promised bool
+	records  [record.Alert + 1]uint64 // by kind
+	frames   [][]byte                 // finished, oldest first
+	free     []byte                   // memory of a frame that was given back
+	redact   *redactor                // nil leaves secrets where they are
+
+	meter       *Meter        // nil counts nothing
+	told        format.Counts // what the meter knows
+	toldRecords [record.Alert + 1]uint64
 }
 
 var _ format.Sink = (*batcher)(nil)
 
-// Add implements [format.Sink].
-func (b *batcher) Add(r *record.Record) {
-	if b.redact != nil {
-		text, n := b.redact.redact(r.Text)
-		if n > 0 {
-			b.counts.Add(format.RemovedSecret, n)
-			r.Text = text[:min(len(text), record.MaxText)]
-		}
+// newBatcher makes a batcher whose builder has no header yet.
+func newBatcher(o *Options, counts *format.Counts) *batcher {
+	b := &batcher{limit: o.BatchBytes, counts: counts, meter: o.Meter}
+	b.builder.Compress = o.Compress
+	if !o.KeepSecrets {
+		b.redact = newRedactor(o.Secrets)
 	}
-	err := b.builder.Add(r)
+	return b
+}
+
+// Add implements [format.Sink].
+func (b *batcher) Add(r *record.Record) { b.add(r, b.builder.Add) }
+
+// shared is the sink of parsers whose records share their attributes.
+type shared struct{ *batcher }
+
+// Add implements [format.Sink].
+func (s shared) Add(r *record.Record) { s.add(r, s.builder.AddShared) }
+
+func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
+	if b.redact != nil {
+		b.counts.Add(format.RemovedSecret, b.redact.record(r))
+	}
+	err := add(r)
 	if errors.Is(err, record.ErrFull) {
 		b.cut(false)
-		err = b.builder.Add(r)
+		err = add(r)
 	}
 	if err != nil {
 		b.counts.Add(format.RefusedRecord, 1)
 		return
 	}
-	b.records++
+	b.records[r.Kind]++
 	b.seen |= 1 << r.Kind
-	b.mark = max(b.mark, r.Time)
+	if !b.promised {
+		b.mark = max(b.mark, r.Time)
+	}
 	if b.builder.Size() >= b.limit {
 		b.cut(false)
 	}
@@ -52,6 +74,7 @@ func (b *batcher) Add(r *record.Record) {
 
 // cut finishes the frame under way. One without records is worth its bytes only when it says that the source has ended.
 func (b *batcher) cut(ended bool) {
+	b.tell()
 	if b.builder.Len() == 0 && !ended {
 		return
 	}
@@ -92,4 +115,34 @@ func (b *batcher) give(frame []byte) {
 	if cap(frame) > cap(b.free) {
 		b.free = frame
 	}
+}
+
+// tell passes on to the meter what was counted since it was told last.
+func (b *batcher) tell() {
+	if b.meter == nil {
+		return
+	}
+	for _, k := range record.Kinds() {
+		b.meter.added(k, int(b.records[k]-b.toldRecords[k]))
+	}
+	b.toldRecords = b.records
+	b.counts.Each(func(what format.Count, n uint64) {
+		more := int(n - b.told.Get(what))
+		switch {
+		case more == 0:
+		case what == format.RemovedSecret:
+			b.meter.secrets(more)
+		case what.Loss():
+			b.meter.Lost(what.String(), more)
+		}
+	})
+	b.told = *b.counts
+}
+
+// total returns how many records there were.
+func (b *batcher) total() (n uint64) {
+	for _, of := range b.records {
+		n += of
+	}
+	return n
 }

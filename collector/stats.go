@@ -44,7 +44,7 @@ func (s *Stats) add(o Stats) {
 func (s *source) stats() Stats {
 	st := Stats{Counts: s.counts}
 	if s.batches != nil {
-		st.Records = s.batches.records
+		st.Records = s.batches.total()
 	}
 	if s.family != nil {
 		st.Formats = map[string]int{s.family.Name: 1}
@@ -78,6 +78,14 @@ func (f *Files) problem(err error) {
 	defer f.mu.Unlock()
 	f.done.Counts.Add(format.BadInput, 1)
 	f.done.Problems = append(f.done.Problems, err)
+}
+
+// lost counts what belongs to no source.
+func (f *Files) lost(m *Meter, what format.Count, n int) {
+	m.Lost(what.String(), n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done.Counts.Add(what, n)
 }
 
 // Stats returns what happened so far. Any goroutine may call it.

@@ -75,9 +75,10 @@ func (s *Signature) Problem(path, message, suggestion string) Problem {
 	return p
 }
 
-// Place says where a signature of another language stands: of at, the file, place and snippet count. [Signature.Position] gives it for
-// every path. It is for readers of those languages, before anyone else has the signature.
-func (s *Signature) Place(at Problem) { s.origin = &at }
+// Place says where a signature that has no text of its own stands, such as one of another language or a custom resource: of at, the file, place
+// and snippet count. [Signature.Position] gives it for every path, and the text that the signature was read from is forgotten. It is for those who
+// read signatures, before anyone else has them.
+func (s *Signature) Place(at Problem) { s.source, s.origin = nil, &at }
 
 func (s *source) snippet(line, column int) string {
 	if line < 1 || line > len(s.lines) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
@@ -21,12 +23,18 @@ type armory struct {
 	*globals
 	store    *store.Store
 	settings *settings
+	cluster  *cluster    // the custom resources; nil when they are not followed
+	found    *foundFacts // of the clusters; nil when they are not followed
+
+	looking sync.Mutex // one look at a time
 
 	program *matcher.Program // in use; nil before the first look
 	index   string           // the stored compiled form that the program was made of
 	refused []string         // what was refused when it was made
 	seen    uint64           // what the files looked like; 0 when that says nothing
 	unsaved bodies           // what the store could not take
+	applies facts            // by which it was decided what is in the program
+	decide  bool             // it must be decided anew
 }
 
 const (
@@ -44,33 +52,53 @@ func (a *armory) open() (*matcher.Program, []string) {
 	return a.program, a.refused
 }
 
-// watch calls swap with a new program whenever the files give one, until ctx ends.
+// watch calls swap with a new program whenever the files or the custom resources give one, until ctx ends.
 func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string)) error {
-	if len(a.settings.Signatures) == 0 {
-		<-ctx.Done()
-		return nil
-	}
-	return signatures.Follow(ctx, a.settings.Signatures, signatures.WatchOptions{}, func() {
+	look := func() {
+		a.looking.Lock()
+		defer a.looking.Unlock()
 		program, refused := a.program, a.refused
 		if a.look(); a.program != program || !slices.Equal(a.refused, refused) {
 			swap(a.program, a.refused)
 		}
+	}
+	group, watching := errgroup.WithContext(ctx)
+	if len(a.settings.Signatures) > 0 {
+		group.Go(func() error {
+			return signatures.Follow(watching, a.settings.Signatures, signatures.WatchOptions{}, look)
+		})
+	}
+	if a.cluster != nil {
+		group.Go(func() error { return a.cluster.run(watching, look) })
+	}
+	if a.found != nil {
+		group.Go(func() error { return a.found.run(watching, look) })
+	}
+	group.Go(func() error {
+		<-watching.Done()
+		return nil
 	})
+	return group.Wait()
 }
 
-// look makes the program what the files say, unless they look as they did.
+// look makes the program what the files and the custom resources say, unless they look as they did.
 func (a *armory) look() {
 	files, problems := signatures.List(a.settings.Signatures)
-	seen := fingerprint(files, problems)
-	if seen == a.seen {
+	resources := a.cluster.resources()
+	seen := fingerprint(files, problems, resources)
+	if applies := a.settings.Applies.over(a.found.now()); !applies.equal(&a.applies) {
+		a.applies = applies
+		a.decide = a.decide || a.program != nil // else the stored program is known to have been made by the same
+	}
+	if seen == a.seen && !a.decide {
 		return
 	}
 	known := a.known()
-	change, err := a.change(known, files)
+	change, err := a.change(known, files, resources)
 	if err != nil {
 		a.log.Warn("the stored signatures cannot be used: their files are read", "error", err)
 		a.program, known = nil, &store.Set{}
-		change, err = a.change(known, files)
+		change, err = a.change(known, files, resources)
 	}
 	if err != nil { // everything was read, so nothing can be missing
 		a.log.Error("the signatures cannot be loaded", "error", err)
@@ -78,13 +106,15 @@ func (a *armory) look() {
 	}
 	a.told(append(problems, change.problems...))
 	a.keep(change)
+	a.decide = false
+	a.cluster.judge(change.verdicts(a.program, resources))
 	if a.seen = seen; change.racy {
 		a.seen = 0
 	}
 }
 
-// fingerprint tells lists of files apart.
-func fingerprint(files []signatures.FileInfo, problems []signatures.Problem) uint64 {
+// fingerprint tells lists of files and resources apart.
+func fingerprint(files []signatures.FileInfo, problems []signatures.Problem, resources resources) uint64 {
 	var d xxhash.Digest
 	d.Reset()
 	var n [16]byte
@@ -96,6 +126,13 @@ func fingerprint(files []signatures.FileInfo, problems []signatures.Problem) uin
 	}
 	for i := range problems {
 		_, _ = d.WriteString(problems[i].Error() + "\x00")
+	}
+	for _, r := range resources.all {
+		_, _ = d.WriteString(r.Ref.Path() + "\x00")
+		_, _ = d.Write(r.Hash[:])
+	}
+	if resources.complete {
+		_, _ = d.WriteString("complete")
 	}
 	return max(d.Sum64(), 1)
 }
@@ -167,7 +204,7 @@ func (a *armory) keep(c *change) {
 
 func (a *armory) options() matcher.CompileOptions {
 	return matcher.CompileOptions{
-		KubernetesVersion: a.settings.Applies.Kubernetes, Components: a.settings.Applies.Components, Facts: a.settings.Applies.Facts,
+		KubernetesVersion: a.applies.Kubernetes, Components: a.applies.Components, Facts: a.applies.Facts,
 	}
 }
 

@@ -77,9 +77,13 @@ func (l layered) Signature(digest string) (*signatures.Signature, bool, error) {
 const catalogPath = "catalog:"
 
 // change reads what differs from what is known, and makes the program of it. It is an error when the store lacks a body that it should have.
-func (a *armory) change(known *store.Set, files []signatures.FileInfo) (*change, error) {
+func (a *armory) change(known *store.Set, files []signatures.FileInfo, resources resources) (*change, error) {
 	c := &change{set: &store.Set{Reader: a.reader()}, fresh: bodies{}}
 	a.read(c, known, files)
+	c.readResources(known, resources)
+	c.changed = !slices.EqualFunc(known.Files, c.set.Files, func(x, y store.SetFile) bool {
+		return x.Path == y.Path && x.Size == y.Size && x.ModTime == y.ModTime && x.Hash == y.Hash && x.Unsound == y.Unsound && slices.Equal(x.Signatures, y.Signatures)
+	})
 	picks := c.pick()
 	err := a.arm(c, picks)
 	return c, err
@@ -128,9 +132,6 @@ func (a *armory) read(c *change, known *store.Set, files []signatures.FileInfo) 
 		c.racy = c.racy || r.row.ModTime == 0
 		c.set.Files = append(c.set.Files, r.row)
 	}
-	c.changed = !slices.EqualFunc(known.Files, c.set.Files, func(x, y store.SetFile) bool {
-		return x.Path == y.Path && x.Size == y.Size && x.ModTime == y.ModTime && x.Hash == y.Hash && x.Unsound == y.Unsound && slices.Equal(x.Signatures, y.Signatures)
-	})
 }
 
 // keep remembers signatures that were read, and names them.
@@ -207,8 +208,8 @@ func (c *change) pick() []picked {
 				out = append(out, picked{s, i})
 			} else if told {
 				c.problems = append(c.problems, signatures.Problem{
-					File: files[i].Path, Severity: signatures.LevelError,
-					Message: fmt.Sprintf("the id %q is taken by a signature of %s", s.ID, files[first].Path), Suggestion: "choose another id, or remove one of them",
+					File: placeName(files[i].Path), Severity: signatures.LevelError,
+					Message: fmt.Sprintf("the id %q is taken by a signature of %s", s.ID, placeName(files[first].Path)), Suggestion: "choose another id, or remove one of them",
 				})
 			}
 		}
@@ -232,13 +233,14 @@ func (a *armory) arm(c *change, picks []picked) error {
 	var remove []uint64
 	var problems []signatures.Problem
 	var err error
-	if a.program != nil {
+	anew := a.program == nil || a.decide
+	if !anew {
 		if add, remove, err = a.difference(c, picks); err != nil {
 			return err
 		}
 	}
 	switch {
-	case a.program == nil || a.program.Len() < smallSet && len(add)+len(remove) > 0 || a.program.Drift()+len(add)+len(remove) > maxDrift:
+	case anew || a.program.Len() < smallSet && len(add)+len(remove) > 0 || a.program.Drift()+len(add)+len(remove) > maxDrift:
 		all := make([]*signatures.Signature, len(picks))
 		for i := range picks {
 			if all[i], err = a.body(c, &picks[i]); err != nil {

@@ -11,6 +11,7 @@ import (
 func newBenchPipeline(g *globals) *cobra.Command {
 	b := &benchFlags{}
 	var o bench.PipelineOptions
+	var server settingsFlags
 	alone := true
 	c := &cobra.Command{
 		Use:   "pipeline",
@@ -22,6 +23,9 @@ loss; only hits of stormed keys that were settled early are told and do not fail
 
 Without --rate it sends as fast as records are taken. With it, it sends at that rate whatever becomes of it, and latency counts from when a record was to
 be sent.
+
+--nats uses an existing server instead of an embedded one. It must hold no stream of forewarn, so that nothing that is matched there is disturbed; what a
+run makes is removed at its end.
 
   forewarn bench pipeline --for 60s --rounds 1
   forewarn bench pipeline --anchored
@@ -39,6 +43,15 @@ be sent.
 			case o.Signatures < 20 || o.Signatures > 10_000:
 				return usage("--signatures %d: use 20 to 10000", o.Signatures)
 			}
+			s, err := server.load()
+			if err != nil {
+				return err
+			}
+			if s.NATS.URL != "" {
+				if o.NATS, err = s.streams(g); err != nil {
+					return err
+				}
+			}
 			rows, err := bench.RunPipelineRows(c.Context(), o, b.rounds, alone, b.tell(g))
 			if err != nil {
 				return err
@@ -55,6 +68,8 @@ be sent.
 	f.IntVar(&o.Signatures, "signatures", 1000, "how many signatures are looked for: 70 % literals, 25 % regexes with a literal, 5 % that only a component anchors")
 	f.BoolVar(&o.Anchored, "anchored", false, "leave out the signatures without a literal")
 	f.BoolVar(&alone, "jetstream", true, "run JetStream alone beside it")
+	f.StringVarP(&server.file, "config", "c", "", "a configuration file whose nats section says how to reach an existing server")
+	f.StringVar(&server.nats, "nats", "", "the URL of an existing NATS with JetStream; without it one is embedded")
 	f.StringVar(&o.Dir, "dir", "", "where the embedded server and the store keep their files (default the directory for temporary files)")
 	return c
 }

@@ -20,9 +20,9 @@ func newBenchTune(g *globals) *cobra.Command {
 		Use:   "tune",
 		Short: "Find the settings that suit this machine",
 		Long: `tune runs the whole path with one setting after the other: the size of batches, workers, partitions, how many batches are asked for ahead, how
-many are acknowledged together, and compression. Each is measured at full speed and, for the time that warnings take, at a fixed rate. It shows what a
-shorter latency costs, and writes the settings that it recommends as a configuration for forewarn run -c. It takes some ten minutes; --for and
---rounds make it shorter and less sure.
+many are under way and how many are acknowledged together, and compression. Each is measured at full speed and, for the time that warnings take, at a fixed rate. It shows what a
+shorter latency costs, and writes the settings that it recommends as a configuration for forewarn run -c. It takes ten minutes and more; --for and
+--rounds make it shorter and less sure, and --within ends it with the best so far.
 
   forewarn bench tune --write tuned.yaml`,
 		Args: cobra.NoArgs,
@@ -30,8 +30,8 @@ shorter latency costs, and writes the settings that it recommends as a configura
 			if err := b.check(); err != nil {
 				return err
 			}
-			if p.For < time.Second || o.Rate < 0 || o.Limit <= 0 {
-				return usage("--for needs a second or more, --rate no less than 0 and --limit more than 0")
+			if p.For < time.Second || o.Rate < 0 || o.Limit <= 0 || o.Within < 0 {
+				return usage("--for needs a second or more, --rate and --within no less than 0 and --limit more than 0")
 			}
 			o.Rounds, o.Tell = b.rounds, b.tell(g)
 			tuned, err := bench.Tune(c.Context(), bench.DrivePipeline(p), o)
@@ -65,6 +65,7 @@ shorter latency costs, and writes the settings that it recommends as a configura
 	f.DurationVar(&p.For, "for", 3*time.Second, "how long records are sent with a setting")
 	f.Float64Var(&o.Rate, "rate", 0, "records a second at which latency is measured; 0 takes half of what the start can carry")
 	f.DurationVar(&o.Limit, "limit", 25*time.Millisecond, "the p99 of latency that the recommended setting is to keep")
+	f.DurationVar(&o.Within, "within", 20*time.Minute, "end the search then, with the best setting so far; 0 is never")
 	f.StringVar(&out, "write", "", "write the recommended configuration into this file instead of on stderr")
 	f.StringVar(&p.Dir, "dir", "", "where the embedded server and the store keep their files (default the directory for temporary files)")
 	return c

@@ -174,8 +174,8 @@ func (p *process) serve(ctx context.Context) error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := p.stream.Info(r.Context()); err != nil {
-			http.Error(w, "the stream does not answer: "+err.Error(), http.StatusServiceUnavailable)
+		if err := p.stream.Ready(r.Context()); err != nil {
+			http.Error(w, "the stream is not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = w.Write([]byte("ok\n"))
@@ -188,6 +188,7 @@ func (p *process) serve(ctx context.Context) error {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(p.matcher.Status()) // the client is gone when this fails
 	})
+	p.tell(mux)
 	listen := net.ListenConfig{}
 	l, err := listen.Listen(ctx, "tcp", p.settings.Listen)
 	if err != nil {

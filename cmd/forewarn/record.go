@@ -132,7 +132,7 @@ func (g *globals) connect(ctx context.Context, s settings) (*stream.Stream, erro
 			return nil, err
 		}
 	}
-	o.DataDir = ""
+	o.DataDir, o.Listen = "", "" // the server is another process's
 	st, err := stream.Open(ctx, o)
 	if err != nil && found && ctx.Err() == nil {
 		return nil, fmt.Errorf("nothing answers on the data directory %s (was the forewarn there killed?): start `forewarn run` or name another directory: %w", s.DataDir, err)

@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/forewarn/forewarn/collector"
-	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
@@ -86,13 +82,13 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 			s.Listen = listen
 		}
 		if dryRun {
-			return g.dryRun(c.Context(), s)
+			return g.dryRun(c.Context(), &s)
 		}
 		if r != (roles{true, true, true}) && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
-		if r == (roles{collect: true}) && len(s.Files) == 0 {
-			return usage("nothing to collect: name files, or list them in the configuration under `files`")
+		if r == (roles{collect: true}) && len(s.Files) == 0 && !s.Collect.any() {
+			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
 		}
 		p := &process{globals: g, settings: s, roles: r}
 		return p.run(c.Context())
@@ -167,14 +163,14 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 		parts = append(parts, part{"notify", p.runNotify})
 	}
 	if p.roles.match {
-		if err := p.newMatcher(); err != nil {
+		if err := p.newMatcher(ctx); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"match", p.matcher.Run}, part{"signatures", p.watchSignatures})
 	}
 	if p.roles.collect {
 		var err error
-		if p.publish, err = pipeline.NewPublisher(p.stream, p.registry); err != nil {
+		if p.publish, err = pipeline.NewPublisher(p.stream, p.settings.Send.InFlight, p.registry); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"collect", p.runCollect})
@@ -215,12 +211,18 @@ func (p *process) supervise(ctx context.Context, parts []part) error {
 }
 
 // newMatcher loads and compiles the signatures and makes the matcher.
-func (p *process) newMatcher() error {
+func (p *process) newMatcher(ctx context.Context) error {
 	tracking, err := p.settings.tracking()
 	if err != nil {
 		return err
 	}
 	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
+	if p.settings.Resources {
+		if p.armory.cluster, err = p.openCluster(ctx); err != nil {
+			return err
+		}
+	}
+	p.armory.found = p.openFacts(ctx)
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
@@ -233,81 +235,4 @@ func (p *process) newMatcher() error {
 // watchSignatures takes up signatures whose files change.
 func (p *process) watchSignatures(ctx context.Context) error {
 	return p.armory.watch(ctx, p.matcher.Swap)
-}
-
-// runCollect publishes what the files say.
-func (p *process) runCollect(ctx context.Context) error {
-	group, collecting := errgroup.WithContext(ctx)
-	for _, f := range p.settings.Files {
-		files, err := collector.Open(p.settings.fileOptions(f))
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return files.Run(collecting, p.publish.Emit) })
-	}
-	if p.feed != nil {
-		group.Go(func() error { return p.feed(collecting, p.publish) })
-	}
-	err := group.Wait()
-	if ctx.Err() != nil {
-		err = nil // asked to stop
-	} else if err == nil {
-		<-ctx.Done() // everything was read; the others go on
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
-	defer cancel()
-	return errors.Join(err, p.publish.Close(drain))
-}
-
-// drainFor bounds how long a part may take to finish what is under way when the process is asked to stop.
-const drainFor = 20 * time.Second
-
-// fileOptions says how a configured file is followed.
-func (s *settings) fileOptions(f fileSettings) collector.Options {
-	zone, err := time.LoadLocation(f.Zone)
-	if err != nil {
-		zone = time.UTC // the check of the settings has refused it
-	}
-	o := collector.Options{
-		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress,
-	}
-	if s.Cluster != "" {
-		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
-	}
-	return o
-}
-
-// dryRun prints the records that collect would send.
-func (g *globals) dryRun(ctx context.Context, s settings) error {
-	group, collecting := errgroup.WithContext(ctx)
-	var writing sync.Mutex // one output for all files
-	for _, f := range s.Files {
-		files, err := collector.Open(s.fileOptions(f))
-		if err != nil {
-			return err
-		}
-		group.Go(func() error {
-			var b record.Batch
-			var line []byte
-			return files.Run(collecting, func(_ context.Context, frame []byte) error {
-				if err := b.Decode(frame); err != nil {
-					return fmt.Errorf("decode a batch: %w", err)
-				}
-				writing.Lock()
-				defer writing.Unlock()
-				for i := range b.Len() {
-					r := b.At(i)
-					line = append(record.AppendJSON(line[:0], &r), '\n')
-					if _, err := g.out.Write(line); err != nil {
-						return fmt.Errorf("write records: %w", err)
-					}
-				}
-				return nil
-			})
-		})
-	}
-	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		return err
-	}
-	return nil
 }

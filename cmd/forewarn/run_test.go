@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/stream"
 )
 
@@ -66,8 +67,10 @@ func TestRunFromAFileToEveryDestination(t *testing.T) {
 		eventually(t, "status tells of the warning, the input and the signature", func() bool {
 			var ok bool
 			o, ok = statusOf(t, "--data-dir", data)
-			return ok && len(o.Processes) == 1 && len(o.Processes[0].Inputs) > 0 && len(o.Open) == 1
+			return ok && len(o.Processes) == 1 && len(o.Processes[0].Inputs) > 0 && len(o.Open) == 1 &&
+				len(o.Collectors) == 1 && o.Collectors[0].Collectors[0].Records == 5
 		})
+		require.Equal(t, collector.State{Collector: "files", Connected: true, Records: 5}, o.Collectors[0].Collectors[0])
 		require.Equal(t, 1, o.Processes[0].Signatures)
 		require.Empty(t, o.Processes[0].Losses)
 		require.Empty(t, o.Processes[0].Unowned)
@@ -75,7 +78,7 @@ func TestRunFromAFileToEveryDestination(t *testing.T) {
 		require.Equal(t, 1, o.Warnings)
 		j := cli(t, "status", "--data-dir", data)
 		require.Zero(t, j.code, j.err)
-		for _, want := range []string{"1 armed, 0 disarmed, 0 refused", "lost        nothing", log.path, "alive", "cart-loses-its-database", "2 of 2", "imminent", "digest " + o.Digest} {
+		for _, want := range []string{"1 armed, 0 disarmed, 0 refused", "lost        nothing", log.path, "alive", "COLLECTOR", "connected", "cart-loses-its-database", "2 of 2", "imminent", "digest " + o.Digest} {
 			require.Contains(t, j.out, want)
 		}
 		require.Contains(t, cli(t, "status", "-o", "yaml", "-c", config).out, "digest: "+o.Digest)

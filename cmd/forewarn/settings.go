@@ -1,18 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -24,10 +29,18 @@ import (
 type settings struct {
 	DataDir    string   `yaml:"data_dir,omitempty" json:"data_dir,omitempty" doc:"Where state lives; one process a directory. Without it $XDG_STATE_HOME/forewarn, else ~/.local/state/forewarn."`
 	Cluster    string   `yaml:"cluster,omitempty" json:"cluster,omitempty" doc:"The cluster's name, put onto every record (k8s.cluster.name)."`
+	Node       string   `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this runs on, put onto what is collected of it (k8s.node.name). Without it $NODE_NAME, else, outside of a pod, the host's name."`
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
-	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
+	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed. It wins over what collectors find out."`
+
+	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
+
+	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
+
+	Secrets collector.SecretOptions `yaml:"secrets,omitempty" json:"secrets,omitzero" doc:"What collectors take out of records before they send them; without it everything that is known to be secret."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
@@ -56,6 +69,7 @@ type fileSettings struct {
 
 type natsSettings struct {
 	URL              string `yaml:"url,omitempty" json:"url,omitempty" doc:"nats://host:4222, or several with commas."`
+	Listen           string `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where the embedded server takes the connections of other machines' processes, such as 0.0.0.0:4222; they show the token of token_file. Without it only processes of this machine find it."`
 	CredsFile        string `yaml:"creds_file,omitempty" json:"creds_file,omitempty" doc:"A credentials file."`
 	TokenFile        string `yaml:"token_file,omitempty" json:"token_file,omitempty" doc:"A file with a token."`
 	CAFile           string `yaml:"ca_file,omitempty" json:"ca_file,omitempty" doc:"The certificates that the server's is checked with."`
@@ -79,6 +93,7 @@ type matchSettings struct {
 type sendSettings struct {
 	BatchKB  int  `yaml:"batch_kb,omitempty" json:"batch_kb,omitempty" doc:"The size of a batch, in units of 1024 bytes, from which on it is sent; 256 without it."`
 	Compress bool `yaml:"compress,omitempty" json:"compress,omitempty" doc:"Make batches smaller; for networks."`
+	InFlight int  `yaml:"in_flight,omitempty" json:"in_flight,omitempty" doc:"How many batches may be under way that are not stored yet; 256 without it."`
 }
 
 // settingsFlags are the flags of every command that runs a role.
@@ -172,8 +187,15 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place(path, err.Error(), "see `forewarn config schema`"))
 		}
 	}
+	problems = append(problems, s.checkCollect(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
+	}
+	switch {
+	case s.NATS.Listen != "" && s.NATS.URL != "":
+		problems = append(problems, place("nats.listen", "there is a url, and so no embedded server that could listen", "leave one of them out"))
+	case s.NATS.Listen != "" && s.NATS.TokenFile == "":
+		problems = append(problems, place("nats.listen", "without a token anybody could connect", "name a file with one in token_file"))
 	}
 	if s.Listen != "" {
 		_, port, err := net.SplitHostPort(s.Listen)
@@ -184,19 +206,55 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
 		}
 	}
-	for _, n := range []struct {
-		path      string
-		value, to int
-	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}} {
-		if n.value < 0 || n.value > n.to {
-			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
-		}
-	}
+	problems = append(problems, s.checkNumbers(place)...)
 	if _, err := s.tracking(); err != nil {
 		problems = append(problems, place("match", err.Error(), ""))
 	}
 	return problems
 }
+
+// checkCollect finds what does not go together in what is collected.
+func (s *settings) checkCollect(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
+	switch c := &s.Collect; {
+	case c.Topology == "" || c.Topology == topologyCluster || c.Topology == topologyOff:
+	case c.Topology != topologyNode:
+		problems = append(problems, place("collect.topology", fmt.Sprintf("%q is no source of topology", c.Topology), "use cluster, node or off"))
+	case c.fromServer():
+		problems = append(problems, place("collect.topology", "what is collected from the API server is of the whole cluster, and not of one node", "leave it out, or collect logs in a process of their own"))
+	case s.nodeName() == "":
+		problems = append(problems, place("collect.topology", "the node has no name", "set node, or in a pod $NODE_NAME from spec.nodeName"))
+	}
+	if _, err := collector.NewSecrets(s.Secrets); err != nil {
+		problems = append(problems, place("secrets", err.Error(), "see `forewarn config schema`"))
+	}
+	wrong := s.Collect.check()
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		problems = append(problems, place("collect."+name, wrong[name].Error(), "see `forewarn config schema`"))
+	}
+	return problems
+}
+
+// checkNumbers finds numbers that are out of bounds, alone or together.
+func (s *settings) checkNumbers(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
+	for _, n := range []struct {
+		path      string
+		value, to int
+	}{{"match.workers", s.Match.Workers, 1024}, {"match.fetch", s.Match.Fetch, 4096}, {"match.window", s.Match.Window, 4096}, {"send.batch_kb", s.Send.BatchKB, record.MaxFrame >> 11}, {"send.in_flight", s.Send.InFlight, 4096}} {
+		if n.value < 0 || n.value > n.to {
+			problems = append(problems, place(n.path, fmt.Sprintf("%d is not between 1 and %d", n.value, n.to), "leave it out for the default"))
+		}
+	}
+	size, fetch, partitions := cmp.Or(s.Send.BatchKB, 256), cmp.Or(s.Match.Fetch, 32), cmp.Or(s.NATS.RecordPartitions, 4)
+	if ahead := size << 10 * fetch * partitions; s.NATS.URL != "" && ahead > maxAhead {
+		problems = append(problems, place("match.fetch",
+			fmt.Sprintf("batches of %d KiB, %d asked for ahead in each of %d partitions, are %s, and a NATS server cuts a connection for which 64 MB wait", size, fetch, partitions, bytesText(int64(ahead))),
+			"lower match.fetch, send.batch_kb or nats.record_partitions"))
+	}
+	return problems
+}
+
+// maxAhead bounds what a matching process asks an existing server for at once; hits and warnings need room too.
+const maxAhead = 48 << 20
 
 // tracking returns the tracker's options, checked.
 func (s *settings) tracking() (matcher.TrackerOptions, error) {
@@ -216,7 +274,7 @@ func (s *settings) streams(g *globals) (stream.Options, error) {
 	o := stream.Options{
 		URL: s.NATS.URL, CredsFile: s.NATS.CredsFile, CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
 		RecordPartitions: s.NATS.RecordPartitions, HitPartitions: s.NATS.HitPartitions, Replicas: s.NATS.Replicas,
-		DataDir: s.DataDir, Logger: g.log,
+		DataDir: s.DataDir, Listen: s.NATS.Listen, Logger: g.log,
 	}
 	if s.NATS.TokenFile != "" {
 		b, err := os.ReadFile(s.NATS.TokenFile)

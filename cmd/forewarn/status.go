@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,16 +12,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
 // overview is what `forewarn status` tells.
 type overview struct {
-	Processes []pipeline.Status `json:"processes"`
-	Open      []outcome         `json:"open"`
-	Warnings  int               `json:"warnings"` // open and finished, of those that the stream still holds
-	Digest    string            `json:"digest"`   // of them: see matcher.DigestWarnings
+	Processes  []pipeline.Status  `json:"processes"`
+	Collectors []collector.Status `json:"collectors"`
+	Open       []outcome          `json:"open"`
+	Warnings   int                `json:"warnings"` // open and finished, of those that the stream still holds
+	Digest     string             `json:"digest"`   // of them: see matcher.DigestWarnings
 }
 
 func newStatus(g *globals) *cobra.Command {
@@ -44,33 +47,64 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 				return err
 			}
 			defer func() { _ = st.Close() }() // nothing is under way
-			raw, err := st.Statuses(ctx)
+			o, err := readOverview(ctx, st)
 			if err != nil {
 				return err
 			}
-			o := overview{Processes: []pipeline.Status{}}
-			for _, key := range slices.Sorted(maps.Keys(raw)) {
-				x, err := pipeline.StatusOf(raw[key])
-				if err != nil {
-					return fmt.Errorf("status of %s: %w", key, err)
-				}
-				if !x.Stopped {
-					o.Processes = append(o.Processes, x)
-				}
-			}
-			ws, err := pipeline.Latest(ctx, st)
-			if err != nil {
-				return err
-			}
-			o.fill(ws)
-			if len(o.Processes) == 0 {
-				_, _ = fmt.Fprintln(g.err, "forewarn: no matching process has told its status in the last minutes: is `forewarn run` or `forewarn match` running?")
-			}
-			return g.print(o, func(w io.Writer) error { return statusText(w, &o, time.Now(), g.style().Location) })
+			return g.tellOverview(o)
 		},
 	}
 	f.flags(c.Flags())
 	return c
+}
+
+// readOverview reads from the stream what `forewarn status` tells.
+func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
+	raw, err := st.Statuses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &overview{Processes: []pipeline.Status{}, Collectors: []collector.Status{}}
+	if err := o.decode(raw); err != nil {
+		return nil, err
+	}
+	ws, err := pipeline.Latest(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	o.fill(ws)
+	return o, nil
+}
+
+// tellOverview prints an overview.
+func (g *globals) tellOverview(o *overview) error {
+	if len(o.Processes) == 0 {
+		_, _ = fmt.Fprintln(g.err, "forewarn: no matching process has told its status in the last minutes: is `forewarn run` or `forewarn match` running?")
+	}
+	return g.print(o, func(w io.Writer) error { return statusText(w, o, time.Now(), g.style().Location) })
+}
+
+// decode takes the statuses of the processes that did not stop.
+func (o *overview) decode(raw map[string][]byte) error {
+	for _, b := range stream.StatusesOf(pipeline.StatusRole, raw) {
+		x, err := pipeline.StatusOf(b)
+		if err != nil {
+			return err
+		}
+		if !x.Stopped {
+			o.Processes = append(o.Processes, x)
+		}
+	}
+	for _, b := range stream.StatusesOf(collectStatus, raw) {
+		var x collector.Status
+		if err := json.Unmarshal(b, &x); err != nil {
+			return fmt.Errorf("decode the status of a collecting process: %w", err)
+		}
+		if !x.Stopped {
+			o.Collectors = append(o.Collectors, x)
+		}
+	}
+	return nil
 }
 
 func (o *overview) fill(ws []matcher.Warning) {
@@ -127,6 +161,9 @@ func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) er
 			return err
 		}
 	}
+	if err := collectorTable(w, o.Collectors, now); err != nil {
+		return err
+	}
 	if len(o.Open) == 0 {
 		_, err := fmt.Fprintf(w, "no open warning; %d in the stream, digest %s\n", o.Warnings, o.Digest)
 		return err
@@ -149,6 +186,35 @@ func inputTable(w io.Writer, inputs []pipeline.Input, now time.Time) error {
 	if len(rows) == 1 {
 		_, err := fmt.Fprintln(w, "no input was seen when this was told: nothing can be found until a collector sends something")
 		return err
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// collectorTable shows the collectors of all processes.
+func collectorTable(w io.Writer, processes []collector.Status, now time.Time) error {
+	rows := [][]string{{"COLLECTOR", "PROCESS", "STATE", "RECORDS", "COMPLETE UP TO", "LOST"}}
+	for _, p := range processes {
+		for _, c := range p.Collectors {
+			state := "connected"
+			switch {
+			case now.Sub(p.Time) > goneAfter:
+				state = "has told nothing for " + age(now, p.Time)
+			case !c.Connected:
+				state = "NOT CONNECTED"
+			}
+			upTo := "not known"
+			if !c.UpTo.IsZero() {
+				upTo = age(now, c.UpTo) + " ago"
+			}
+			rows = append(rows, []string{c.Collector, p.Instance, state, strconv.FormatUint(c.Records, 10), upTo, orNothing(strings.ReplaceAll(countsText(c.Lost), "_", " "))})
+		}
+	}
+	if len(rows) == 1 {
+		return nil
 	}
 	if err := table(w, rows); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 // at most one is set.
 type event struct {
 	Metadata struct {
-		Name, Namespace, UID string
-		CreationTimestamp    moment
+		Name, Namespace, UID, ResourceVersion string
+		CreationTimestamp                     moment
 	}
 	Reason, Type, Action, Message, Note string
 	InvolvedObject, Regarding           struct {
@@ -42,10 +43,56 @@ type event struct {
 }
 
 func (k *kubernetes) event(value []byte) {
-	var e event
-	if err := decodeObject(value, &e); err != nil {
+	o, err := DecodeEvent(value, k.in.Attrs, k.trusted)
+	if err != nil {
 		k.in.Counts.Add(BadItem, 1)
 		return
+	}
+	k.occur(o)
+}
+
+// occur gives what is new in a sight of an event.
+func (k *kubernetes) occur(o Occurrence) {
+	if o.Last == 0 {
+		k.in.Counts.Add(NoStamp, 1)
+		o.Last = k.in.written()
+	}
+	seen, _ := k.events.get(o.UID)
+	if o.Count <= seen {
+		k.in.Counts.Add(RepeatedItem, 1)
+		return
+	}
+	k.events.put(o.UID, o.Count, k.in.Counts)
+	for _, r := range o.Since(seen, nil) {
+		k.add(r)
+	}
+}
+
+// Occurrence is what one sight of a Kubernetes event tells: it happened Count times, from First to Last.
+type Occurrence struct {
+	// UID tells the event from all others.
+	UID string
+	// Version is the event's resource version, empty when it has none.
+	Version string
+	Count   uint32 // at least 1
+	// First and Last are Unix nanoseconds, 0 when the event does not say or cannot be believed.
+	First, Last int64
+	Message     string
+	Attrs       record.Attrs
+	// Combined says that the writer put several similar events under this one: its message is that of the last, and it counts no less than
+	// it says, but may count less than happened.
+	Combined bool
+}
+
+// combined begins the messages of events that client-go's recorders made of several.
+const combined = "(combined from similar events): "
+
+// DecodeEvent reads an Event in JSON, of core/v1 or events.k8s.io/v1. base are attributes that it has besides; trust returns a time in Unix
+// nanoseconds, or 0 when it cannot be believed.
+func DecodeEvent(value []byte, base record.Attrs, trust func(time.Time) int64) (Occurrence, error) {
+	var e event
+	if err := decodeObject(value, &e); err != nil {
+		return Occurrence{}, fmt.Errorf("decode an event: %w", err)
 	}
 	about := e.Regarding
 	if about.Kind == "" {
@@ -55,14 +102,15 @@ func (k *kubernetes) event(value []byte) {
 	if uid == "" {
 		uid = strings.Join([]string{e.Metadata.Namespace, e.Metadata.Name, about.UID, e.Reason}, "\x00")
 	}
-	o := occurrence{
-		uid:   uid,
-		count: clampCount(firstOf(e.Series.Count, e.Count, e.DeprecatedCount, 1)),
-		first: k.trusted(firstTime(e.FirstTimestamp, e.DeprecatedFirstTimestamp, e.EventTime, e.Metadata.CreationTimestamp)),
-		last: k.trusted(firstTime(e.Series.LastObservedTime, e.LastTimestamp, e.DeprecatedLastTimestamp, e.EventTime,
+	o := Occurrence{
+		UID: uid, Version: e.Metadata.ResourceVersion,
+		Count: clampCount(firstOf(e.Series.Count, e.Count, e.DeprecatedCount, 1)),
+		First: trust(firstTime(e.FirstTimestamp, e.DeprecatedFirstTimestamp, e.EventTime, e.Metadata.CreationTimestamp)),
+		Last: trust(firstTime(e.Series.LastObservedTime, e.LastTimestamp, e.DeprecatedLastTimestamp, e.EventTime,
 			e.Metadata.CreationTimestamp)),
-		message: firstOf(e.Message, e.Note),
+		Message: firstOf(e.Message, e.Note),
 	}
+	o.Combined = strings.HasPrefix(o.Message, combined)
 	source := firstOf(e.Source.Component, e.DeprecatedSource.Component, e.ReportingController, e.ReportingComponent)
 	node := firstOf(e.Source.Host, e.DeprecatedSource.Host)
 	if node == "" && (source == "kubelet" || source == "kube-proxy") {
@@ -74,6 +122,9 @@ func (k *kubernetes) event(value []byte) {
 	a.set(record.EventAction, e.Action)
 	a.set(record.EventName, e.Metadata.Name)
 	a.set(record.EventSource, source)
+	if o.Combined {
+		a.set(record.EventCombined, "true")
+	}
 	a.set(record.Component, source)
 	a.set(record.Node, node)
 	a.set(record.ObjectUID, about.UID)
@@ -85,48 +136,30 @@ func (k *kubernetes) event(value []byte) {
 	if _, container, ok := strings.Cut(about.FieldPath, "{"); ok {
 		a.set(record.Container, strings.TrimSuffix(container, "}"))
 	}
-	o.attrs = a.over(k.in.Attrs)
-	k.occur(o)
+	o.Attrs = a.over(base)
+	return o, nil
 }
 
-// occurrence is what one sight of an event tells: it happened count times, from first to last.
-type occurrence struct {
-	uid         string
-	count       uint32
-	first, last int64
-	message     string
-	attrs       record.Attrs
-}
-
-// occur gives what is new in a sight of an event: the increase of its count since the sight before. The first sight of an
-// event that happened several times gives its first time and the rest at its last, as if it had been watched from the
-// beginning: when the trouble began is what sequences of stages need.
-func (k *kubernetes) occur(o occurrence) {
-	if o.last == 0 {
-		k.in.Counts.Add(NoStamp, 1)
-		o.last = k.in.written()
+// Since appends the records of what happened since the event was seen with a count of seen, which is 0 when it was not: the increase of its
+// count, and nothing when there is none. The first sight of an event that happened several times gives its first time and the rest at its
+// last, as if it had been watched from the beginning: when the trouble began is what sequences of stages need. Last must be set.
+// The records' ids are made of the event and its count, so that a repeat is known.
+func (o *Occurrence) Since(seen uint32, dst []record.Record) []record.Record {
+	if o.Count <= seen {
+		return dst
 	}
-	if o.first == 0 || o.first > o.last {
-		o.first = o.last
-	}
-	seen, known := k.events.get(o.uid)
-	if known && o.count <= seen {
-		k.in.Counts.Add(RepeatedItem, 1)
-		return
-	}
-	k.events.put(o.uid, o.count, k.in.Counts)
-	if !known && o.count > 1 && o.first < o.last {
-		k.addEvent(o, 1, 1, o.first)
+	if seen == 0 && o.Count > 1 && o.First != 0 && o.First < o.Last {
+		dst = append(dst, o.record(1, 1, o.First))
 		seen = 1
 	}
-	k.addEvent(o, o.count, o.count-seen, o.last)
+	return append(dst, o.record(o.Count, o.Count-seen, o.Last))
 }
 
-func (k *kubernetes) addEvent(o occurrence, upTo, increase uint32, at int64) {
-	k.add(record.Record{
-		Kind: record.Event, Time: at, Count: increase, Text: []byte(cutString(o.message, record.MaxText)), Attrs: o.attrs,
-		ID: record.Identity("event", o.uid, strconv.FormatUint(uint64(upTo), 10)),
-	})
+func (o *Occurrence) record(upTo, increase uint32, at int64) record.Record {
+	return record.Record{
+		Kind: record.Event, Time: at, Count: increase, Text: []byte(cutString(o.Message, record.MaxText)), Attrs: o.Attrs,
+		ID: record.Identity("event", o.UID, strconv.FormatUint(uint64(upTo), 10)),
+	}
 }
 
 func clampCount(n int64) uint32 { return uint32(max(1, min(n, 1<<31))) }

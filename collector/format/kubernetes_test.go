@@ -41,6 +41,18 @@ func TestCountGoingFrom1To7IsAnIncreaseOf6(t *testing.T) {
 	}
 }
 
+// TestEventsThatTheirWriterCombinedSaySo: the recorder of client-go makes one event of more than ten similar ones in ten minutes.
+func TestEventsThatTheirWriterCombinedSaySo(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{"(combined from similar events): Error creating: quota": "true", "Error creating: quota": ""} {
+		in := strings.Replace(watchedEvent(3, "2026-11-20T10:05:00Z"), "back-off", message, 1)
+		_, records, _ := parse(t, []byte(in), 100, Input{})
+		require.Len(t, records, 2)
+		require.Equal(t, want, records[1].Attrs.Value(record.EventCombined))
+		require.Equal(t, message, string(records[1].Text))
+	}
+}
+
 func TestBothShapesOfAnEventAreTheSameRecords(t *testing.T) {
 	t.Parallel()
 	_, core, _ := parse(t, readTestdata(t, "testdata/events-core.in.json"), 1000, Input{})

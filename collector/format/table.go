@@ -169,10 +169,10 @@ func (t *table) end() {
 		a.set(record.Container, strings.TrimSuffix(container, "}"))
 	}
 	now := t.in.written()
-	t.occur(occurrence{
-		uid: strings.Join([]string{cells["NAMESPACE"], cells["OBJECT"], cells["REASON"], cells["NAME"], cells["MESSAGE"]}, "\x00"),
+	t.occur(Occurrence{
+		UID: strings.Join([]string{cells["NAMESPACE"], cells["OBJECT"], cells["REASON"], cells["NAME"], cells["MESSAGE"]}, "\x00"),
 		// What was seen 5m ago was seen between 5 and 6 minutes ago; the later one is nearer to the others in the table.
-		first: now - int64(first), last: now - int64(last), count: count, message: cells["MESSAGE"], attrs: a.over(t.in.Attrs),
+		First: now - int64(first), Last: now - int64(last), Count: count, Message: cells["MESSAGE"], Attrs: a.over(t.in.Attrs),
 	})
 }
 

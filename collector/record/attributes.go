@@ -31,7 +31,8 @@ const (
 	EventType      = "k8s.event.type" // ours: Normal or Warning
 	EventAction    = "k8s.event.action"
 	EventName      = "k8s.event.name"
-	EventSource    = "k8s.event.source" // ours: the reporting controller
+	EventSource    = "k8s.event.source"   // ours: the reporting controller
+	EventCombined  = "k8s.event.combined" // ours: "true" when the writer made one event of several similar ones: its count is a lower bound
 	ObjectKind     = "k8s.object.kind"
 	ObjectName     = "k8s.object.name"
 	ObjectUID      = "k8s.object.uid"

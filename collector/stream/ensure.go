@@ -45,6 +45,12 @@ func (s *Stream) EnsureStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare bucket %s: %w", statusBucket, err)
 	}
+	for name, describe := range map[string]string{checkpointsBucket: "forewarn: how far collectors are", factsBucket: "forewarn: what is known of clusters"} {
+		c := jetstream.KeyValueConfig{Bucket: name, Description: describe, MaxBytes: 256 * mebibyte, Replicas: s.opts.Replicas}
+		if _, err := s.js.CreateOrUpdateKeyValue(ctx, c); err != nil {
+			return fmt.Errorf("prepare bucket %s: %w", name, err)
+		}
+	}
 	return nil
 }
 
@@ -86,4 +92,39 @@ func (l layout) apply(c jetstream.StreamConfig, o Options) jetstream.StreamConfi
 	}
 	c.Metadata[partitionsKey] = strconv.Itoa(l.partitions)
 	return c
+}
+
+// Existing returns which of forewarn's streams and buckets the server has.
+func (s *Stream) Existing(ctx context.Context) ([]string, error) {
+	var names []string
+	for _, name := range s.names() {
+		_, err := s.js.Stream(ctx, name)
+		switch {
+		case err == nil:
+			names = append(names, name)
+		case !errors.Is(err, jetstream.ErrStreamNotFound):
+			return nil, fmt.Errorf("look for stream %s: %w", name, err)
+		}
+	}
+	return names, nil
+}
+
+// RemoveStreams deletes the streams and the bucket with everything in them. It is for those who made them for themselves.
+func (s *Stream) RemoveStreams(ctx context.Context) error {
+	var all []error
+	for _, name := range s.names() {
+		if err := s.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			all = append(all, fmt.Errorf("remove stream %s: %w", name, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// names are those of everything that EnsureStreams makes. A bucket is a stream too.
+func (s *Stream) names() []string {
+	var names []string
+	for _, l := range s.opts.layouts() {
+		names = append(names, l.name)
+	}
+	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket)
 }

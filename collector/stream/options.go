@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // Options say where the server is and how much it keeps. Either URL or DataDir must be set.
@@ -15,7 +19,7 @@ type Options struct {
 	URL string
 	// CredsFile holds the credentials (a JWT and its key) for URL.
 	CredsFile string
-	// Token for URL.
+	// Token for URL, or what others must show to the embedded server with Listen.
 	Token string
 	// CAFile holds the certificates that the server's certificate is checked with, instead of the system's.
 	CAFile string
@@ -26,6 +30,9 @@ type Options struct {
 
 	// DataDir is where the embedded server keeps its files, and the file nats.url by which other commands find it.
 	DataDir string
+	// Listen is where the embedded server takes the connections of other machines' processes, such as 0.0.0.0:4222. They show Token,
+	// which travels as it is. Empty: only processes of this machine find it, by the file nats.url.
+	Listen string
 	// SyncInterval is how often the embedded server flushes its files to the disk. What it acknowledged since then is lost in a
 	// power failure, though not when the process is killed. Default 10 seconds.
 	SyncInterval time.Duration
@@ -94,8 +101,13 @@ func (o Options) withDefaults() (Options, error) {
 	}
 
 	check(o.URL != "" || o.DataDir != "", "no URL and no data directory: give one of them")
-	check(o.URL != "" || o.CredsFile+o.Token+o.CAFile+o.CertFile+o.KeyFile == "",
+	check(o.URL != "" || o.CredsFile+o.CAFile+o.CertFile+o.KeyFile == "" && (o.Token == "" || o.Listen != ""),
 		"credentials and certificates are for a server at a URL, and there is no URL")
+	check(o.Listen == "" || o.URL == "", "there is a URL, and so no embedded server that could listen on %s", o.Listen)
+	check(o.Listen == "" || o.Token != "", "without a token anybody could connect to %s: give one", o.Listen)
+	if _, _, err := o.listen(); err != nil {
+		check(false, "%w", err)
+	}
 	check((o.CertFile == "") == (o.KeyFile == ""), "a client certificate needs both its file and its key's file")
 	for name, n := range map[string]int{"record partitions": o.RecordPartitions, "hit partitions": o.HitPartitions} {
 		check(n >= 1 && n <= 256, "%d %s: use 1 to 256", n, name)
@@ -109,4 +121,23 @@ func (o Options) withDefaults() (Options, error) {
 			name, r.MaxAge, o.DedupWindow)
 	}
 	return o, errors.Join(errs...)
+}
+
+// listen is where the embedded server listens: on a free port of this machine without Listen.
+func (o Options) listen() (host string, port int, err error) {
+	if o.Listen == "" {
+		return "127.0.0.1", server.RANDOM_PORT, nil
+	}
+	host, text, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("listen: %w: write an address and a port, such as 0.0.0.0:4222", err)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("listen: %q is no port: write an address and a port, such as 0.0.0.0:4222", text)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return cmp.Or(host, "0.0.0.0"), port, nil
 }

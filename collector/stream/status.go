@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +23,26 @@ func (s *Stream) PutStatus(ctx context.Context, key string, value []byte) error 
 		return fmt.Errorf("put status %q: %w", key, err)
 	}
 	return nil
+}
+
+// StatusKey makes the key of a process's status from its role and its name; StatusesOf finds it by the role.
+func StatusKey(role, instance string) string {
+	return role + "." + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, instance)
+}
+
+// StatusesOf returns those of all, as [Stream.Statuses] gives them, whose processes have a role, in the order of their keys.
+func StatusesOf(role string, all map[string][]byte) (of [][]byte) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(key, role+".") {
+			of = append(of, all[key])
+		}
+	}
+	return of
 }
 
 // Statuses returns what the processes said of themselves lately, by key.
@@ -55,6 +78,17 @@ func (s *Stream) statuses(ctx context.Context) (map[string][]byte, error) {
 			return nil, errors.Join(ctx.Err(), w.Stop())
 		}
 	}
+}
+
+// Ready returns nil when the server answers and, as far as that can be told, stores.
+func (s *Stream) Ready(ctx context.Context) error {
+	if s.server != nil {
+		if err := s.storageError(); err != nil {
+			return fmt.Errorf("the embedded server cannot store: %w", err)
+		}
+	}
+	_, err := s.Info(ctx)
+	return err
 }
 
 // Info is what a stream holds, and who reads it.

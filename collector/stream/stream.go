@@ -59,8 +59,10 @@ type Stream struct {
 	opts   Options
 	server *server.Server // nil when it is somebody else's
 	unlock func() error
-	conn   *nats.Conn
-	js     jetstream.JetStream
+	// endMending ends what keeps the embedded server's storage on, and waits for it.
+	endMending func()
+	conn       *nats.Conn
+	js         jetstream.JetStream
 
 	// dials counts attempts to connect. What was sent before the last one may never have arrived.
 	dials atomic.Uint64

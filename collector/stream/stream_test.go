@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,11 @@ func TestOptionsAreAllChecked(t *testing.T) {
 	for want, o := range map[string]Options{
 		"no URL and no data directory":   {},
 		"there is no URL":                {DataDir: "d", CredsFile: "c"},
+		"and there is no URL":            {DataDir: "d", Token: "t"},
+		"without a token anybody could":  {DataDir: "d", Listen: "0.0.0.0:4222"},
+		"no embedded server that could":  {URL: "nats://x", Token: "t", Listen: "0.0.0.0:4222"},
+		"missing port in address":        {DataDir: "d", Token: "t", Listen: "0.0.0.0"},
+		`"https" is no port`:             {DataDir: "d", Token: "t", Listen: "0.0.0.0:https"},
 		"its file and its key's file":    {URL: "u", CertFile: "c"},
 		"300 hit partitions":             {DataDir: "d", HitPartitions: 300},
 		"-1 record partitions":           {DataDir: "d", RecordPartitions: -1},
@@ -191,6 +197,28 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		})
 	}
 	open(t, Options{URL: secured.url("u:right@")})
+}
+
+func TestEmbeddedServerServesOtherMachinesWithTheTokenOnly(t *testing.T) {
+	s := open(t, Options{DataDir: t.TempDir(), Listen: ":0", Token: "a token: with @ and /"})
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	tcp, ok := s.server.Addr().(*net.TCPAddr)
+	require.True(t, ok)
+	require.True(t, tcp.IP.IsUnspecified())
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+
+	_, err := Open(t.Context(), Options{URL: "nats://" + address, Token: "another"})
+	require.ErrorContains(t, err, "the server refused who we are")
+	_, err = Open(t.Context(), Options{URL: "nats://" + address})
+	require.ErrorContains(t, err, "the server refused who we are")
+
+	other := open(t, Options{URL: "nats://" + address, Token: "a token: with @ and /"})
+	require.NoError(t, other.EnsureStreams(t.Context()))
+	local, err := FindURL(s.opts.DataDir)
+	require.NoError(t, err)
+	beside := open(t, Options{URL: local})
+	_, err = beside.LastSeq(t.Context(), Warnings, WarningsSubject)
+	require.NoError(t, err)
 }
 
 func TestEnsureStreamsCanBeRepeatedAndUpgrades(t *testing.T) {

@@ -132,7 +132,7 @@ func TestMatchingProcess(t *testing.T) {
 	c := workConfig(r, program(t, "memory"))
 	c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	m := run(t, c)
-	out, err := NewPublisher(r.stream, nil)
+	out, err := NewPublisher(r.stream, 0, nil)
 	require.NoError(t, err)
 
 	// The collector: it remembers how far it got only now and then, as one does that reads a file.
@@ -213,7 +213,7 @@ func TestPartitionsMoveWhenTheirOwnerIsKilled(t *testing.T) {
 	undisturbed := newRig(t, t.TempDir())
 	m := run(t, workConfig(undisturbed, program(t, "memory")))
 	feed := func(r *rig, from, to int) {
-		out, err := NewPublisher(r.stream, nil)
+		out, err := NewPublisher(r.stream, 0, nil)
 		require.NoError(t, err)
 		for i := from; i < to; i++ {
 			require.NoError(t, out.Emit(t.Context(), workload(t, i, frames)))

@@ -23,7 +23,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -344,14 +343,4 @@ func (m *Matcher) maintain(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// statusKey makes a key of an instance's name.
-func statusKey(instance string) string {
-	return "match." + strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return '-'
-	}, instance)
 }

@@ -79,7 +79,7 @@ func TestReloadUnderLoadLosesNothing(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	one, two := program(t, "memory"), program(t, "memory", "other")
 	m := run(t, workConfig(r, one))
-	out, err := NewPublisher(r.stream, nil)
+	out, err := NewPublisher(r.stream, 0, nil)
 	require.NoError(t, err)
 	const n = 300
 	for i := range n {
@@ -133,7 +133,7 @@ func digestOf(ws map[string]matcher.Warning, signature string) string {
 func TestDrainLeavesNothingHalfDone(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	m := run(t, workConfig(r, program(t, "memory")))
-	out, err := NewPublisher(r.stream, nil)
+	out, err := NewPublisher(r.stream, 0, nil)
 	require.NoError(t, err)
 	const n = 300
 	for i := range n {

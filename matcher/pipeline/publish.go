@@ -25,9 +25,10 @@ type Publisher struct {
 	summaries  sync.Pool // of *record.Summarizer
 }
 
-// NewPublisher makes a publisher. It is closed before the stream.
-func NewPublisher(s *stream.Stream, r prometheus.Registerer) (*Publisher, error) {
-	out, err := s.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames})
+// NewPublisher makes a publisher that has at most inFlight batches under way which are not stored yet; 0 is the stream's default. It is
+// closed before the stream.
+func NewPublisher(s *stream.Stream, inFlight int, r prometheus.Registerer) (*Publisher, error) {
+	out, err := s.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames, Outstanding: inFlight})
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (f *frames) Next(context.Context) ([]byte, error) {
 func TestTheSameObservationsArePublishedOnce(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	reg := prometheus.NewPedanticRegistry()
-	p, err := NewPublisher(r.stream, reg)
+	p, err := NewPublisher(r.stream, 0, reg)
 	require.NoError(t, err)
 	again := line("n1", 1, "hello")
 	again.Observed += 1e9 // read once more, a second later

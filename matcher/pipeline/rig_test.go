@@ -136,7 +136,7 @@ func (r *running) stop(t *testing.T) {
 
 func (r *rig) publish(t *testing.T, frames ...[]byte) {
 	t.Helper()
-	p, err := NewPublisher(r.stream, nil)
+	p, err := NewPublisher(r.stream, 0, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

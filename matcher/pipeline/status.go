@@ -43,6 +43,9 @@ type Partition struct {
 	Active    bool   `json:"active"`   // this process has committed for it
 }
 
+// StatusRole is the role in the keys of matching processes' statuses: see [stream.StatusKey].
+const StatusRole = "match"
+
 // StatusOf decodes a status.
 func StatusOf(b []byte) (Status, error) {
 	var s Status
@@ -120,7 +123,7 @@ func (m *Matcher) tell(ctx, drain context.Context) {
 		s.Stopped = stopped
 		b, err := json.Marshal(s)
 		if err == nil {
-			err = m.c.Stream.PutStatus(ctx, statusKey(m.c.Instance), b)
+			err = m.c.Stream.PutStatus(ctx, stream.StatusKey(StatusRole, m.c.Instance), b)
 		}
 		if err != nil && !failing && ctx.Err() == nil { // one that was cut off by the end is told again, below
 			m.c.Logger.Warn("the status cannot be told", "error", err)
