@@ -11,10 +11,11 @@ func (t *Tracker) approach(hits []Hit) []uint64 {
 	var sum uint32
 	ring := t.seen.next % uint64(t.seen.bound)
 	for i := range hits {
-		h := &hits[i]
-		hashes[i] = progressHash(h.Signature, h.Key)
-		sum += t.table.index[t.table.home(uint32(hashes[i]>>32))]
-		sum += t.seen.index[t.seen.home(seenID(hashes[i], h.Record.ID))]
+		hashes[i] = progressHash(hits[i].Signature, hits[i].Key)
+	}
+	for i, hash := range hashes { // nothing but the looks, or few of them fit into the core's window
+		sum += t.table.index[t.table.home(uint32(hash>>32))]
+		sum += t.seen.index[t.seen.home(seenID(hash, hits[i].Record.ID))]
 		if at := ring + uint64(i); at < uint64(len(t.seen.ring)) { // the one that it takes the place of
 			sum += t.seen.index[t.seen.home(t.seen.ring[at])]
 		}
