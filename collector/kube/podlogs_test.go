@@ -238,13 +238,13 @@ func TestLogsThatAreGoneAreCounted(t *testing.T) {
 	f.do(func() { f.pods["forgets"].forget = true })
 	startLogs(t, f, PodLogsOptions{}, keep.other(), d, meter)
 	for reason, want := range map[string]float64{"skipped_runs": 2, "previous_logs_gone": 1} {
-		require.Eventually(t, func() bool { return lost(t, registry, reason) == want }, patience, time.Millisecond, reason)
+		require.Eventually(t, func() bool { return lostLogs(t, registry, reason) == want }, patience, time.Millisecond, reason)
 	}
-	require.Eventually(t, func() bool { return lost(t, registry, "logs_without_stamp") > 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return lostLogs(t, registry, "logs_without_stamp") > 0 }, patience, time.Millisecond)
 }
 
-// lost returns how much was counted as lost for a reason.
-func lost(tb testing.TB, registry *prometheus.Registry, reason string) float64 {
+// lostLogs returns how much was counted as lost for a reason.
+func lostLogs(tb testing.TB, registry *prometheus.Registry, reason string) float64 {
 	tb.Helper()
 	families, err := registry.Gather()
 	require.NoError(tb, err)
