@@ -18,7 +18,8 @@ import (
 // Collector turns one source, or several of one kind, into batches of records.
 type Collector interface {
 	// Run collects until the source ends or ctx is done, and gives every batch to emit. It returns nil when the source ended
-	// and the cause when ctx is done. It never calls emit from two goroutines at a time.
+	// and the cause when ctx is done. It gives the batches of one source one after the other; those of several sources may be given
+	// at the same time.
 	Run(ctx context.Context, emit Emit) error
 }
 

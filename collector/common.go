@@ -17,6 +17,8 @@ type Common struct {
 	// BatchBytes, Compress and KeepSecrets are as in [OutletOptions].
 	BatchBytes            int
 	Compress, KeepSecrets bool
+	// Secrets say what is taken out of records; nil is everything that is known to be secret.
+	Secrets *Secrets
 	// Enricher completes records with where their pods belong; nil when nobody knows.
 	Enricher Enricher
 	// Stored waits until everything that was emitted is stored; nil when nobody can tell.
@@ -37,7 +39,7 @@ func (c *Common) Outlet(instance string, scope record.Attrs, emit Emit, kinds ..
 		source += "/" + instance
 	}
 	o := OutletOptions{
-		Source: source, Scope: scope, Kinds: kinds, BatchBytes: c.BatchBytes, Compress: c.Compress, KeepSecrets: c.KeepSecrets,
+		Source: source, Scope: scope, Kinds: kinds, BatchBytes: c.BatchBytes, Compress: c.Compress, KeepSecrets: c.KeepSecrets, Secrets: c.Secrets,
 		Stored: c.Stored, Enricher: c.Enricher, Meter: c.Meter, Now: c.Now,
 	}
 	if c.Cluster != "" {

@@ -41,6 +41,8 @@ type Options struct {
 	Interleave time.Duration
 	// KeepSecrets leaves passwords, tokens and keys in texts; without it they are replaced.
 	KeepSecrets bool
+	// Secrets say what is replaced; nil is everything that is known to be secret.
+	Secrets *Secrets
 	// Compress makes smaller frames; for networks.
 	Compress bool
 	// Meter counts what is followed; nil counts nothing.

@@ -1,26 +1,69 @@
 package collector
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
 
 // removed stands where a secret stood.
 const removed = "[removed]"
 
-// redactor takes secrets out of texts before they leave the collector: values of fields that are called password, token and the like (key=value,
-// "key":"value"), passwords in URLs, bearer tokens, JSON web tokens, AWS key ids and private keys. What the text says otherwise
-// stays as it is. It errs on the side of leaving prose alone: "invalid token: expired" tells of no secret.
-type redactor struct{ buf []byte }
+// redactor takes secrets out of records before they leave the collector, as its [Secrets] say. What a record says otherwise stays as it is.
+// It belongs to one goroutine.
+type redactor struct {
+	secrets *Secrets
+	buf     []byte
+	attrs   record.Attrs
+	keyLeft int // how many more texts may be lines of a private key that came line by line
+}
+
+func newRedactor(s *Secrets) *redactor {
+	if s == nil {
+		s = standardSecrets()
+	}
+	return &redactor{secrets: s}
+}
+
+// record takes the secrets out of r's text and attributes, and returns how many there were. What is changed is the redactor's, valid until
+// the next call; nothing that r referred to is written to.
+func (r *redactor) record(rec *record.Record) int {
+	if rec.Kind == record.Change && r.secrets.on[fieldKind] {
+		if n := r.change(rec); n > 0 {
+			return n
+		}
+	}
+	n := r.text(rec)
+	attrs, more := r.attributes(rec.Attrs)
+	rec.Attrs = attrs
+	return n + more
+}
+
+// text takes the secrets out of a record's text alone, and returns how many there were.
+func (r *redactor) text(rec *record.Record) int {
+	text, n := r.redact(rec.Text)
+	if n > 0 { // what stands for a secret may be longer than it
+		rec.Text = text[:min(len(text), record.MaxText)]
+	}
+	return n
+}
 
 // redact returns text without its secrets, and how many there were. Without any it returns text itself; else the result is
 // valid until the next call.
 func (r *redactor) redact(text []byte) ([]byte, int) {
-	if !suspicious(text) {
-		return text, 0
+	s := r.secrets
+	if (r.keyLeft > 0 || len(text) == keyLine) && s.on[privateKeyKind] && r.lineOfKey(text) {
+		r.buf = append(r.buf[:0], removed...)
+		return r.buf, 1
 	}
-	at, n := 0, 0
-	for at < len(text) {
-		start, end := nextSecret(text, at)
+	at, n, wanted := 0, 0, s.always
+	for i := s.next(text, 0); i >= 0; i = s.next(text, i) {
+		start, end, more := s.secret(text, i, at)
+		wanted |= more
 		if start < 0 {
-			break
+			i += 2
+			continue
 		}
 		if n == 0 {
 			r.buf = r.buf[:0]
@@ -28,230 +71,186 @@ func (r *redactor) redact(text []byte) ([]byte, int) {
 		r.buf = append(append(r.buf, text[at:start]...), removed...)
 		at = end
 		n++
+		i = max(i+2, end&^1)
+	}
+	if n > 0 {
+		r.buf = append(r.buf, text[at:]...)
+		text = r.buf
+	}
+	if wanted != 0 {
+		var more int
+		text, more = r.own(text, wanted)
+		n += more
+	}
+	if n > 0 && r.keyLeft == 0 && s.on[privateKeyKind] && opensKey(text) {
+		r.keyLeft = keyLines
+	}
+	return text, n
+}
+
+// own removes what the owner's own patterns find.
+func (r *redactor) own(text []byte, wanted uint64) ([]byte, int) {
+	n := 0
+	for i, p := range r.secrets.patterns {
+		if wanted&(1<<i) == 0 {
+			continue
+		}
+		found := p.FindAllIndex(text, -1)
+		if len(found) == 0 {
+			continue
+		}
+		out := make([]byte, 0, len(text))
+		at := 0
+		for _, f := range found {
+			if f[0] == f[1] || string(text[f[0]:f[1]]) == removed {
+				continue
+			}
+			out = append(append(out, text[at:f[0]]...), removed...)
+			at = f[1]
+			n++
+		}
+		text = append(out, text[at:]...)
+	}
+	return text, n
+}
+
+// attributes returns a without the secrets in its values, and how many there were. Without any it returns a itself.
+func (r *redactor) attributes(a record.Attrs) (record.Attrs, int) {
+	n := 0
+	for i := range a {
+		key, value := a[i].Key, a[i].Value
+		if len(value) < 3 || plainAttribute(key) {
+			continue
+		}
+		without := value
+		if r.secrets.on[fieldKind] && secretAttribute(key) && !harmless([]byte(value)) {
+			without = removed
+		} else if text, found := r.redactString(value); found > 0 {
+			without = text
+		}
+		if without == value {
+			continue
+		}
+		if n == 0 {
+			r.attrs = append(r.attrs[:0], a...)
+		}
+		r.attrs[i].Value = without[:min(len(without), record.MaxValue)]
+		n++
 	}
 	if n == 0 {
-		return text, 0
+		return a, 0
 	}
-	r.buf = append(r.buf, text[at:]...)
-	return r.buf, n
+	return r.attrs, n
 }
 
-// suspicious reports whether text may hold a secret. Nearly all texts hold none, so this is what redaction costs: each mark is looked
-// for by a byte of it that is rare or needed anyway.
-func suspicious(text []byte) bool {
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(text[i:], '=')
-		if n < 0 {
-			break
-		}
-		if i += n; endsLikeName(text, i) && secretName(text[:i]) {
-			return true
-		}
+func (r *redactor) redactString(value string) (string, int) {
+	if r.secrets.always == 0 && r.secrets.next([]byte(value), 0) < 0 { // the compiler makes no copy for a call that keeps none
+		return value, 0
 	}
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(text[i:], ':')
-		if n < 0 {
-			break
-		}
-		i += n
-		if i > 1 && text[i-1] == '"' && endsLikeName(text, i-1) && secretName(text[:i-1]) ||
-			i+3 < len(text) && text[i+1] == '/' && text[i+2] == '/' && bytes.IndexByte(text[i:], '@') > 0 {
-			return true
-		}
-	}
-	return stands(text, 'J', 2, "eyJ") || stands(text, 'B', 0, "Bearer ") || stands(text, 'K', 1, "AKIA") ||
-		stands(text, 'K', 8, "PRIVATE KEY-----")
+	keep := r.buf // the text's
+	r.buf = nil
+	text, n := r.redact([]byte(value))
+	r.buf = keep
+	return string(text), n
 }
 
-// endsLikeName reports whether the byte before i is the last one of a secret's name.
-func endsLikeName(text []byte, i int) bool {
-	if i == 0 {
-		return false
-	}
-	switch text[i-1] | 0x20 {
-	case 'd', 't', 'n', 'y':
+// plainAttribute reports whether a key is one of those that each record has and that hold nothing but names and numbers.
+func plainAttribute(key string) bool {
+	switch key {
+	case record.Cluster, record.Node, record.Namespace, record.Pod, record.PodUID, record.Container, record.RestartCount, record.WorkloadKind,
+		record.WorkloadName, record.Component, record.Host, record.FilePath, record.Stream, record.SeverityText, record.EventReason,
+		record.EventType, record.EventName, record.ObjectKind, record.ObjectName, record.ObjectUID, record.ObjectVersion, record.ObjectAPI,
+		record.ChangePath, record.ChangeVerb, record.MetricName, record.AlertName, record.AlertState, record.Image, record.Volume, record.VolumeClaim:
 		return true
 	}
 	return false
 }
 
-// stands reports whether mark, whose byte at an index is c, is in text.
-func stands(text []byte, c byte, index int, mark string) bool {
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(text[i:], c)
-		if n < 0 {
-			return false
-		}
-		if i += n; i >= index && bytes.HasPrefix(text[i-index:], []byte(mark)) {
-			return true
-		}
-	}
+// secretAttribute reports whether the last word of a key names a secret. An attribute called secret alone is the name of a Secret.
+func secretAttribute(key string) bool {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	return last != "secret" && secretName([]byte(last)) != notSecret
 }
 
-// nextSecret returns where the first secret from an index on begins and ends, or -1.
-func nextSecret(text []byte, from int) (start, end int) {
-	start = -1
-	earlier := func(s, e int) {
-		if s >= from && e > s && (start < 0 || s < start) {
-			start, end = s, e
+// change takes the values out of a change of a field that is called like a secret, or is the value of such an environment variable.
+func (r *redactor) change(rec *record.Record) int {
+	path, ok := rec.Attrs.Get(record.ChangePath)
+	if !ok || !secretPath(path) {
+		return 0
+	}
+	n := 0
+	r.attrs = append(r.attrs[:0], rec.Attrs...)
+	for i := range r.attrs {
+		a := &r.attrs[i]
+		if (a.Key == record.ChangeFrom || a.Key == record.ChangeTo) && !harmless([]byte(a.Value)) {
+			a.Value = removed
+			n++
 		}
 	}
-	earlier(fieldSecret(text, from, "="))
-	earlier(fieldSecret(text, from, `":`))
-	earlier(urlPassword(text, from))
-	earlier(marked(text, from, "Bearer ", 16, isTokenByte))
-	earlier(marked(text, from, "eyJ", 40, isTokenByte))
-	earlier(marked(text, from, "AKIA", 16, isUpperOrDigit))
-	earlier(privateKey(text, from))
-	return start, end
+	if n == 0 {
+		return 0
+	}
+	rec.Attrs = r.attrs
+	r.buf = append(append(r.buf[:0], path...), ": "...)
+	r.buf = append(append(append(r.buf, r.attrs.Value(record.ChangeFrom)...), " -> "...), r.attrs.Value(record.ChangeTo)...)
+	rec.Text = r.buf
+	return n
 }
 
-// fieldSecret finds the value of a field whose name says that it is secret. between stands between name and value.
-func fieldSecret(text []byte, from int, between string) (start, end int) {
-	for i := from; i < len(text); {
-		n := bytes.Index(text[i:], []byte(between))
-		if n < 0 {
-			return -1, 0
-		}
-		name := text[from : i+n]
-		i += n + len(between)
-		if !secretName(name) {
-			continue
-		}
-		value, quote := i, byte(0)
-		for between != "=" && value < len(text) && text[value] == ' ' {
-			value++
-		}
-		if value < len(text) && (text[value] == '"' || text[value] == '\'') {
-			quote = text[value]
-			value++
-		} else if between != "=" { // of JSON only strings are secrets
-			continue
-		}
-		end := value
-		for end < len(text) && !endsValue(text[end], quote) {
-			if text[end] == '\\' && quote != 0 {
-				end++
-			}
-			end++
-		}
-		end = min(end, len(text))
-		if end-value >= 3 && string(text[value:end]) != removed {
-			return value, end
+func secretPath(path string) bool {
+	if name, ok := strings.CutSuffix(path, "].value"); ok {
+		if i := strings.LastIndex(name, "env["); i >= 0 {
+			return secretName([]byte(name[i+4:])) != notSecret
 		}
 	}
-	return -1, 0
+	path = strings.TrimSuffix(path, "]")
+	return secretAttribute(path[strings.LastIndexAny(path, ".[")+1:])
 }
 
-func endsValue(c, quote byte) bool {
-	if quote != 0 {
-		return c == quote
-	}
-	return c == ' ' || c == '\t' || c == '\n' || c == ',' || c == '&' || c == ';' || c == '"' || c == ')' || c == '}'
-}
+// keyLine is how long the lines of a private key are, and keyLines how many of them there may be, with those of other sources between.
+const (
+	keyLine  = 64
+	keyLines = 200
+)
 
-// secretName reports whether the name that text ends with is that of a secret: password, db_password, apiKey.
-func secretName(text []byte) bool {
-	n := len(text)
-	for n > 0 && len(text)-n < 40 && isNameByte(text[n-1]) {
-		n--
-	}
-	name := text[n:]
-	for _, word := range [...]string{"password", "passwd", "secret", "token", "apikey", "api_key", "api-key", "access_key", "accesskey", "private_key", "privatekey", "secret_key", "secretkey"} {
-		if len(name) >= len(word) && equalFold(name[len(name)-len(word):], word) {
-			return true
-		}
-	}
-	return false
-}
-
-func equalFold(b []byte, lower string) bool {
-	for i := range lower {
-		c := b[i]
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		if c != lower[i] {
+// lineOfKey reports whether a text is one line of the body of a private key, for sources that give each line as a record of its own. The
+// lines of certificates look the same.
+func (r *redactor) lineOfKey(text []byte) bool {
+	if r.keyLeft > 0 {
+		r.keyLeft--
+		if bytes.HasPrefix(text, []byte("-----END")) {
+			r.keyLeft = 0
 			return false
 		}
 	}
-	return true
-}
-
-// urlPassword finds the password of scheme://user:password@host.
-func urlPassword(text []byte, from int) (start, end int) {
-	for i := from; i < len(text); {
-		n := bytes.Index(text[i:], []byte("://"))
-		if n < 0 {
-			return -1, 0
-		}
-		i += n + 3
-		colon := -1
-		for j := i; j < len(text) && j < i+512; j++ {
-			switch c := text[j]; {
-			case c == ':' && colon < 0:
-				colon = j
-			case c == '@' && colon > 0 && j > colon+1:
-				if string(text[colon+1:j]) == removed {
-					j = len(text)
-					continue
-				}
-				return colon + 1, j
-			case c == '/' || c == '?' || c <= ' ' || c == '"':
-				j = len(text)
-			}
+	var upper, lower, digit bool
+	padded := 0
+	for _, c := range text {
+		switch {
+		case padded > 0 && c != '=':
+			return false
+		case c-'A' <= 'Z'-'A':
+			upper = true
+		case c-'a' <= 'z'-'a':
+			lower = true
+		case c-'0' <= 9 || c == '+' || c == '/':
+			digit = true
+		case c == '=':
+			padded++
+		default:
+			return false
 		}
 	}
-	return -1, 0
-}
-
-// marked finds what follows or begins with a mark and has at least least bytes of a kind. The mark "Bearer " itself stays.
-func marked(text []byte, from int, mark string, least int, is func(byte) bool) (start, end int) {
-	for i := from; i < len(text); {
-		n := bytes.Index(text[i:], []byte(mark))
-		if n < 0 {
-			return -1, 0
-		}
-		start = i + n
-		end = start + len(mark)
-		if mark[len(mark)-1] == ' ' {
-			start = end
-		}
-		body := end
-		for end < len(text) && is(text[end]) {
-			end++
-		}
-		if end-body >= least {
-			return start, end
-		}
-		i = body
+	mixed := upper && lower && digit
+	if len(text) == keyLine && mixed {
+		r.keyLeft = keyLines
+		return true
 	}
-	return -1, 0
+	return r.keyLeft > 0 && len(text)%4 == 0 && len(text) < keyLine && (padded > 0 || mixed)
 }
 
-// privateKey finds the body of a PEM block.
-func privateKey(text []byte, from int) (start, end int) {
-	i := bytes.Index(text[from:], []byte("PRIVATE KEY-----"))
-	if i < 0 {
-		return -1, 0
-	}
-	start = from + i + len("PRIVATE KEY-----")
-	end = len(text)
-	if n := bytes.Index(text[start:], []byte("-----END")); n >= 0 {
-		end = start + n
-	}
-	if end-start < 16 { // the end of a block, or one whose key was taken out already
-		return -1, 0
-	}
-	return start, end
+// opensKey reports whether a private key begins in text and does not end in it.
+func opensKey(text []byte) bool {
+	i := bytes.LastIndex(text, []byte("PRIVATE KEY"))
+	return i >= 0 && bytes.LastIndex(text[:i], []byte("-----BEGIN")) >= 0 && !bytes.Contains(text[i:], []byte("-----END"))
 }
-
-func isTokenByte(c byte) bool {
-	return isNameByte(c) || c == '.' || c == '/' || c == '+' || c == '=' || c == '~'
-}
-
-func isNameByte(c byte) bool {
-	return c-'0' <= 9 || c|0x20-'a' <= 'z'-'a' || c == '_' || c == '-'
-}
-
-func isUpperOrDigit(c byte) bool { return c-'0' <= 9 || c-'A' <= 'Z'-'A' }

@@ -25,41 +25,16 @@ type source struct {
 }
 
 // common is what the collectors of this process share.
-func (s *settings) common(g *globals) collector.Common {
+func (s *settings) common(g *globals) (collector.Common, error) {
+	secrets, err := collector.NewSecrets(s.Secrets)
+	if err != nil {
+		return collector.Common{}, fmt.Errorf("secrets: %w", err)
+	}
 	return collector.Common{
-		Cluster: s.Cluster, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress, Logger: g.log,
+		Secrets: secrets,
+		Cluster: s.Cluster, Node: s.nodeName(), BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress, Logger: g.log,
 		Checkpoints: collector.Directory(filepath.Join(s.DataDir, "collect")),
-	}
-}
-
-// sources makes every collector that the configuration asks for. Its error holds all problems.
-func (s *settings) sources(common collector.Common, meters *collector.Meters) ([]source, error) {
-	var all []source
-	var problems []error
-	add := func(name string, open func(c collector.Common) (collector.Collector, error)) {
-		c := common
-		c.Name, c.Logger = name, c.Log().With("collector", name)
-		if meters != nil {
-			c.Meter = meters.For(name)
-		}
-		x, err := open(c)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
-			return
-		}
-		all = append(all, source{name, x})
-	}
-	for _, f := range s.Files {
-		add("files", func(c collector.Common) (collector.Collector, error) {
-			o := s.fileOptions(f)
-			o.Meter, o.Logger, o.Checkpoints, o.Checkpoint, o.Stored = c.Meter, c.Logger, c.Checkpoints, "files/"+f.Path, c.Stored
-			return collector.Open(o)
-		})
-	}
-	for _, k := range s.kinds() {
-		add(k.name, k.open)
-	}
-	return all, errors.Join(problems...)
+	}, nil
 }
 
 // runCollect publishes what the sources say.
@@ -68,9 +43,16 @@ func (p *process) runCollect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	common := p.settings.common(p.globals)
+	common, err := p.settings.common(p.globals)
+	if err != nil {
+		return err
+	}
 	common.Stored = p.publish.Flush
-	all, err := p.settings.sources(common, meters)
+	shared, err := p.stream.Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := p.settings.sources(common, shared, meters)
 	if err != nil {
 		return err
 	}
@@ -152,13 +134,14 @@ func (x *source) run(ctx context.Context, emit collector.Emit) error {
 const drainFor = 20 * time.Second
 
 // fileOptions says how a configured file is followed.
-func (s *settings) fileOptions(f fileSettings) collector.Options {
+func (s *settings) fileOptions(f fileSettings, c *collector.Common) collector.Options {
 	zone, err := time.LoadLocation(f.Zone)
 	if err != nil {
 		zone = time.UTC // the check of the settings has refused it
 	}
 	o := collector.Options{
-		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress,
+		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: c.BatchBytes, Compress: c.Compress, Secrets: c.Secrets,
+		Meter: c.Meter, Checkpoints: c.Checkpoints, Checkpoint: c.Name + "/" + f.Path, Stored: c.Stored, Logger: c.Log(),
 	}
 	if s.Cluster != "" {
 		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
@@ -168,9 +151,13 @@ func (s *settings) fileOptions(f fileSettings) collector.Options {
 
 // dryRun prints the records that collect would send. Nothing is stored, no position either.
 func (g *globals) dryRun(ctx context.Context, s *settings) error {
-	common := s.common(g)
+	common, err := s.common(g)
+	if err != nil {
+		return err
+	}
 	common.Checkpoints = nil
-	all, err := s.sources(common, nil)
+	s.Collect.Lease.Off = true // it takes nothing from the process that collects
+	all, err := s.sources(common, nil, nil)
 	if err != nil {
 		return err
 	}

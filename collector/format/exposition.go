@@ -14,17 +14,30 @@ type exposition struct {
 	in     Input
 	scrape int64 // 0 when no sample has a time
 	split  splitter
-	labels []label
-	value  []byte
+	one    Series
 }
 
-type label struct{ name, value string }
+// Series is one line of a scrape: a sample of one series. Its memory serves the next line as well.
+type Series struct {
+	// Name is the metric's name.
+	Name string
+	// Labels are in the order of the line.
+	Labels []Label
+	Value  float64
+	// Time is in Unix nanoseconds; 0 when the line has none.
+	Time int64
+
+	value []byte
+}
+
+// Label is a label of a series.
+type Label struct{ Name, Value string }
 
 func newExposition(in Input, sample []byte) Parser {
 	e := &exposition{in: in}
 	each(sample, func(line []byte) bool {
-		if _, _, at, ok := e.sample(line); ok && (in.now() == 0 || at <= in.now()+day) {
-			e.scrape = max(e.scrape, at)
+		if e.one.Parse(line) && (in.now() == 0 || e.one.Time <= in.now()+day) {
+			e.scrape = max(e.scrape, e.one.Time)
 		}
 		return true
 	})
@@ -39,7 +52,7 @@ func (e *exposition) Close()         { e.split.close() }
 
 // detectExposition reports whether one of the first lines is a comment that only exposition has, or all are samples.
 func detectExposition(sample []byte) bool {
-	var e exposition
+	var e Series
 	n, samples, found := 0, 0, false
 	each(sample, func(line []byte) bool {
 		n++
@@ -47,7 +60,7 @@ func detectExposition(sample []byte) bool {
 			found = true
 			return false
 		}
-		if _, _, _, ok := e.sample(line); ok && bytes.IndexByte(line, '{') > 0 {
+		if e.Parse(line) && bytes.IndexByte(line, '{') > 0 {
 			samples++
 		}
 		return n < 5
@@ -60,67 +73,45 @@ func (e *exposition) line(line []byte, offset uint64) {
 	if len(line) == 0 || line[0] == '#' {
 		return
 	}
-	name, value, at, ok := e.sample(line)
-	if !ok {
+	if !e.one.Parse(line) {
 		e.in.Counts.Add(BadItem, 1)
 		return
 	}
-	if math.IsNaN(value) {
+	if math.IsNaN(e.one.Value) {
 		e.in.Counts.Add(SkippedSample, 1)
 		return
 	}
+	at := e.one.Time
 	if at == 0 {
 		at = e.scrape
 	}
 	if at < earliest {
 		at = e.in.written()
 	}
-	a := attrSet{}
-	a.set(record.MetricName, name)
-	for _, l := range e.labels {
-		a.set(record.LabelPrefix+l.name, l.value)
-		switch l.name {
-		case "namespace", "exported_namespace":
-			a.set(record.Namespace, l.value)
-		case "pod", "exported_pod", "pod_name":
-			a.set(record.Pod, l.value)
-			if kind, name, ok := WorkloadOfPod(l.value); ok {
-				a.workload(kind, name)
-			}
-		case "container", "exported_container", "container_name":
-			a.set(record.Container, l.value)
-		case "node":
-			a.set(record.Node, l.value)
-		case "persistentvolumeclaim":
-			a.set(record.VolumeClaim, l.value)
-		case "persistentvolume":
-			a.set(record.Volume, l.value)
-		case "deployment":
-			a.workload("Deployment", l.value)
-		case "statefulset":
-			a.workload("StatefulSet", l.value)
-		case "daemonset":
-			a.workload("DaemonSet", l.value)
-		}
-	}
 	e.in.Sink.Add(&record.Record{
-		Kind: record.Sample, Time: at, Observed: e.in.now(), Seq: offset, ID: e.in.id(offset), Count: 1, Value: value,
-		Attrs: a.over(e.in.Attrs),
+		Kind: record.Sample, Time: at, Observed: e.in.now(), Seq: offset, ID: e.in.id(offset), Count: 1, Value: e.one.Value,
+		Attrs: SeriesAttrs(e.one.Name, e.one.Labels, e.in.Attrs),
 	})
 }
 
-// sample reads name{label="value",...} value [time]. The labels are in e.labels until the next call.
-func (e *exposition) sample(line []byte) (name string, value float64, at int64, ok bool) {
-	e.labels = e.labels[:0]
+// Parse reads name{label="value",...} value [time], in the text format or OpenMetrics; what comes after it is an exemplar. It reports whether the
+// line is a sample; what s holds is of no use when it is none. A time below 1e11 is in seconds, as OpenMetrics has it, else in milliseconds.
+func (s *Series) Parse(line []byte) bool {
+	s.Labels = s.Labels[:0]
 	i := nameEnd(line, 0)
-	name = string(line[:i])
-	if i < len(line) && line[i] == '{' {
-		if i = e.labelSet(line, i+1, &name); i < 0 {
-			return "", 0, 0, false
+	s.Name = string(line[:i])
+	switch {
+	case i == len(line):
+		return false
+	case line[i] == '{':
+		if i = s.labelSet(line, i+1); i < 0 {
+			return false
 		}
+	case !isBlank(line[i]):
+		return false
 	}
-	if name == "" {
-		return "", 0, 0, false
+	if s.Name == "" {
+		return false
 	}
 	rest := line[i:]
 	if hash := bytes.Index(rest, []byte(" # ")); hash >= 0 { // an exemplar
@@ -128,25 +119,26 @@ func (e *exposition) sample(line []byte) (name string, value float64, at int64, 
 	}
 	fields := bytes.Fields(rest)
 	if len(fields) == 0 || len(fields) > 2 {
-		return "", 0, 0, false
+		return false
 	}
 	value, err := strconv.ParseFloat(string(fields[0]), 64)
 	if err != nil && !math.IsInf(value, 0) {
-		return "", 0, 0, false
+		return false
 	}
+	s.Value, s.Time = value, 0
 	if len(fields) == 2 {
 		v, err := strconv.ParseFloat(string(fields[1]), 64)
 		if err != nil || math.IsNaN(v) {
-			return "", 0, 0, false
+			return false
 		}
-		if v < 1e11 { // OpenMetrics has seconds, the older format milliseconds
+		if v < 1e11 {
 			v *= 1000
 		}
 		if math.Abs(v) < 9e15/1000 {
-			at = int64(v*1000) * 1000
+			s.Time = int64(v*1000) * 1000
 		}
 	}
-	return name, value, at, true
+	return true
 }
 
 // nameEnd returns the index after the name that begins at i.
@@ -159,7 +151,7 @@ func nameEnd(b []byte, i int) int {
 
 // labelSet reads labels up to the closing brace and returns the index after it, -1 when they are broken. A string
 // without a label's name is the metric's name: {"my.metric",...}.
-func (e *exposition) labelSet(b []byte, i int, name *string) int {
+func (s *Series) labelSet(b []byte, i int) int {
 	for {
 		for i < len(b) && (isBlank(b[i]) || b[i] == ',') {
 			i++
@@ -177,7 +169,7 @@ func (e *exposition) labelSet(b []byte, i int, name *string) int {
 			if end < 0 {
 				return -1
 			}
-			key, i = string(unescaped(&e.value, b[i+1:end-1])), end
+			key, i = string(unescaped(&s.value, b[i+1:end-1])), end
 		} else {
 			i = nameEnd(b, i)
 			key = string(b[start:i])
@@ -186,7 +178,10 @@ func (e *exposition) labelSet(b []byte, i int, name *string) int {
 			i++
 		}
 		if i < len(b) && b[i] != '=' && b[start] == '"' {
-			*name = key
+			if s.Name != "" {
+				return -1
+			}
+			s.Name = key
 			continue
 		}
 		if i+1 >= len(b) || b[i] != '=' || b[i+1] != '"' || key == "" {
@@ -196,7 +191,7 @@ func (e *exposition) labelSet(b []byte, i int, name *string) int {
 		if end < 0 {
 			return -1
 		}
-		e.labels = append(e.labels, label{key, string(unescaped(&e.value, b[i+2:end-1]))})
+		s.Labels = append(s.Labels, Label{key, string(unescaped(&s.value, b[i+2:end-1]))})
 		i = end
 	}
 }

@@ -93,10 +93,10 @@ func FuzzExposition(f *testing.F) {
 	f.Add([]byte(`{"my.metric","b"="c"} +Inf`))
 	f.Add([]byte(`x 1 # {trace_id="a"} 1`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var e exposition
-		if name, _, _, ok := e.sample(line); ok {
-			require.NotEmpty(t, name)
-			require.False(t, bytes.Contains([]byte(name), []byte("{")) && line[0] != '{')
+		var s Series
+		if s.Parse(line) {
+			require.NotEmpty(t, s.Name)
+			require.False(t, bytes.Contains([]byte(s.Name), []byte("{")) && line[0] != '{')
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -12,13 +13,16 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 )
 
-// Topology knows where pods belong: their node, the top of their chain of owners, their images and claims. It is fed by the changes collector, , and completes records of any collector. It is safe for concurrent use; a lookup takes about a microsecond.
+// Topology knows where pods belong: their node, the top of their chain of owners, their images and claims. It is fed by the
+// changes collector, or follows pods by itself, and completes records of any collector. It is safe for concurrent use; a lookup takes about a
+// microsecond.
 //
 // A pod that is gone is known for some more minutes, for its last records come late.
 type Topology struct {
 	now  func() time.Time
 	keep time.Duration
 	most int
+	held bool // labels are
 
 	mu     sync.RWMutex
 	uids   map[string]*place // pods by uid, and static pods by that of their manifest too
@@ -71,6 +75,7 @@ type place struct {
 	hash       text // its label pod-template-hash
 	containers text // name, image, name, image..., with a zero byte after each
 	claims     text // with commas between them
+	labels     text // as the server wrote them, in JSON; empty when they are not held
 }
 
 // TopologyOptions bound a [Topology].
@@ -79,6 +84,8 @@ type TopologyOptions struct {
 	Keep time.Duration
 	// Gone is how many such pods are known at most: 20,000. Those that went first are forgotten first.
 	Gone int
+	// Labels holds the labels of pods too, for [Topology.Pod].
+	Labels bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -95,7 +102,7 @@ func NewTopology(o TopologyOptions) *Topology {
 		o.Now = time.Now
 	}
 	return &Topology{
-		now: o.Now, keep: o.Keep, most: o.Gone, uids: map[string]*place{}, pods: map[podName]*place{}, owners: map[string]owned{},
+		now: o.Now, keep: o.Keep, most: o.Gone, held: o.Labels, uids: map[string]*place{}, pods: map[podName]*place{}, owners: map[string]owned{},
 		claims: map[podName]volume{},
 	}
 }
@@ -113,6 +120,21 @@ func (t *Topology) LookupUID(uid string) (record.Attrs, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.describe(t.uids[uid])
+}
+
+// Pod returns what [Topology.LookupUID] does, or without a uid [Topology.Lookup], and the pod's labels if they are held. ok is false while the pod is
+// not known. It is what collectors of a node's files ask, once a file.
+func (t *Topology) Pod(namespace, name, uid string) (labels map[string]string, attrs record.Attrs, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	p := t.uids[uid]
+	if uid == "" {
+		p = t.pods[podName{unique.Make(namespace), name}]
+	}
+	if attrs, ok = t.describe(p); ok && p.labels.Value() != "" {
+		_ = json.Unmarshal([]byte(p.labels.Value()), &labels) // what of it can be read is
+	}
+	return labels, attrs, ok
 }
 
 func (t *Topology) describe(p *place) (record.Attrs, bool) {

@@ -51,6 +51,7 @@ type shape struct {
 	name, namespace, uid string
 	nodeName, volumeName string
 
+	labels []byte // all of them, in JSON
 	Labels struct {
 		Hash string `json:"pod-template-hash"`
 	}
@@ -74,7 +75,7 @@ type shape struct {
 func (s *shape) read(object []byte) bool {
 	meta, spec := format.Member(object, "metadata"), format.Member(object, "spec")
 	s.name, s.namespace = string(format.Member(meta, "name")), string(format.Member(meta, "namespace"))
-	s.uid = string(format.Member(meta, "uid"))
+	s.uid, s.labels = string(format.Member(meta, "uid")), format.Member(meta, "labels")
 	s.nodeName, s.volumeName = string(format.Member(spec, "nodeName")), string(format.Member(spec, "volumeName"))
 	for _, part := range [...]struct {
 		of   []byte
@@ -167,6 +168,10 @@ func (t *Topology) enter(f *feed, s *shape) {
 	p.seen = seen{kind: f.kind, list: f.list}
 	p.node, p.owner, p.hash = unique.Make(s.nodeName), unique.Make(s.owner()), unique.Make(s.Labels.Hash)
 	p.containers, p.claims = unique.Make(containers.String()), unique.Make(claims.String())
+	p.labels = unique.Make("")
+	if t.held {
+		p.labels = unique.Make(string(s.labels))
+	}
 	t.pods[p.podName] = p
 }
 

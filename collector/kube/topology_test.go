@@ -226,3 +226,24 @@ func BenchmarkEnrich(b *testing.B) {
 		topology.Enrich(a)
 	}
 }
+
+func TestCollectorsOfFilesAskForLabelsToo(t *testing.T) {
+	t.Parallel()
+	pod := []byte(`{"metadata":{"name":"a","namespace":"shop","uid":"u1","labels":{"app":"cart","tier":"front \"end\""}},"spec":{"nodeName":"n"}}`)
+	topology := NewTopology(TopologyOptions{Labels: true})
+	require.NoError(t, feedOf(topology, "Pod").happened("ADDED", pod))
+	for _, uid := range []string{"u1", ""} {
+		labels, attrs, ok := topology.Pod("shop", "a", uid)
+		require.True(t, ok)
+		require.Equal(t, map[string]string{"app": "cart", "tier": `front "end"`}, labels)
+		require.Equal(t, "n", attrs.Value(record.Node))
+	}
+	_, _, ok := topology.Pod("shop", "a", "u2")
+	require.False(t, ok, "another pod of that name")
+
+	bare := NewTopology(TopologyOptions{})
+	require.NoError(t, feedOf(bare, "Pod").happened("ADDED", pod))
+	labels, _, ok := bare.Pod("shop", "a", "")
+	require.True(t, ok)
+	require.Empty(t, labels, "they are not held")
+}
