@@ -106,8 +106,14 @@ func (s *collectSettings) topologySource() string {
 	return cmp.Or(s.Topology, topologyOff)
 }
 
-// nodeName is that of the node that the process runs on.
-func (s *settings) nodeName() string { return cmp.Or(s.Node, os.Getenv("NODE_NAME")) }
+// nodeName is that of the node that the process runs on, empty when it is not known. The name of a pod's host is the pod's.
+func (s *settings) nodeName() string {
+	name := cmp.Or(s.Node, os.Getenv("NODE_NAME"))
+	if name == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		name, _ = os.Hostname()
+	}
+	return name
+}
 
 // sourceMaker makes the sources of a process one after the other, and keeps what is wrong with each.
 type sourceMaker struct {

@@ -29,6 +29,7 @@ import (
 type settings struct {
 	DataDir    string   `yaml:"data_dir,omitempty" json:"data_dir,omitempty" doc:"Where state lives; one process a directory. Without it $XDG_STATE_HOME/forewarn, else ~/.local/state/forewarn."`
 	Cluster    string   `yaml:"cluster,omitempty" json:"cluster,omitempty" doc:"The cluster's name, put onto every record (k8s.cluster.name)."`
+	Node       string   `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this runs on, put onto what is collected of it (k8s.node.name). Without it $NODE_NAME, else, outside of a pod, the host's name."`
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
@@ -37,7 +38,6 @@ type settings struct {
 
 	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
-	Node    string          `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this process runs on; $NODE_NAME without it."`
 	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
 
 	Secrets collector.SecretOptions `yaml:"secrets,omitempty" json:"secrets,omitzero" doc:"What collectors take out of records before they send them; without it everything that is known to be secret."`
