@@ -142,6 +142,7 @@ func (p *podLog) rotate(t *testing.T) {
 }
 
 func TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice(t *testing.T) {
+	t.Parallel()
 	kills := 5
 	if s := os.Getenv("FOREWARN_KILLS"); s != "" {
 		var err error
