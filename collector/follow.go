@@ -377,9 +377,19 @@ func (fw *follower) promise() {
 	}
 }
 
-// goesOn reports whether what a file holds back may go on in the file after it, which was not read yet.
+// goesOn reports whether what a file holds back may go on in what was not read yet, of it or of the file after it: however late we are, it is
+// not given out before.
 func (fw *follower) goesOn(t *tail) bool {
-	if at, _ := t.settled(); at == t.at || t.absent > 0 {
+	if at, _ := t.settled(); at == t.at {
+		return false
+	}
+	if t.file != nil {
+		if info, err := t.file.Stat(); err == nil && info.Size() > t.at {
+			fw.enqueue(t.trail)
+			return true
+		}
+	}
+	if t.absent > 0 {
 		return false
 	}
 	if t == t.trail.current() {
