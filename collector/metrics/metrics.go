@@ -92,7 +92,10 @@ func (x *Collector) Run(ctx context.Context, emit collector.Emit) error {
 func (x *Collector) scrape(ctx context.Context, emit collector.Emit) error {
 	o := x.o.Scrape
 	instance, scope := "scrape", record.Attrs(nil)
-	if x.c.Node != "" {
+	if o.Of == OfNode {
+		if x.c.Node == "" {
+			return errors.New("scrape the targets of a node: the node has no name: set it, in a pod from spec.nodeName")
+		}
 		instance, scope = instance+"/"+x.c.Node, record.Attrs{{Key: record.Node, Value: x.c.Node}}
 	}
 	out, err := x.c.Outlet(instance, scope, emit, record.Sample)

@@ -254,6 +254,21 @@ func TestTargetsComeAndGo(t *testing.T) {
 	})
 }
 
+func TestAnAgentSpeaksForItsNodeAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{}
+		r := newRig(t, Options{Scrape: &ScrapeOptions{Of: OfNode}}, func(c *collector.Common) { c.Node = "node-0" }, fixed(c.nodes(1)))
+		r.Need(need("wanted"))
+		r.start(t)
+		time.Sleep(2 * time.Minute)
+		marks := r.of("metrics/scrape/node-0")
+		require.NotEmpty(t, marks)
+		require.Equal(t, "k8s.node.name=node-0", marks[0].scope)
+	})
+	nobody := newRig(t, Options{Scrape: &ScrapeOptions{Of: OfNode}}, nil)
+	require.ErrorContains(t, nobody.Run(t.Context(), nobody.emit), "the node has no name")
+}
+
 func TestNothingIsPromisedBeforeTargetsWereFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Scrape: &ScrapeOptions{}}, nil, Find(func(context.Context) ([]Target, error) { return nil, errors.New("no") }))

@@ -57,7 +57,9 @@ func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructure
 	require.NoError(t, err)
 	access.Contexts[access.CurrentContext].Namespace = "forewarn" // as the file in a pod says
 	require.NoError(t, clientcmd.WriteToFile(*access, kubeconfig))
-	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ConfigMap" && o.GetName() == "forewarn-"+part })
+	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() == "ConfigMap" && o.GetName() == "forewarn-"+part
+	})
 	require.GreaterOrEqual(t, i, 0)
 	text, _, err := unstructured.NestedString(all[i].Object, "data", "forewarn.yaml")
 	require.NoError(t, err)
