@@ -9,10 +9,19 @@ LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
 
-.PHONY: help demo build test race lint fuzz property kill bench results schema clean
+# The control plane of the tests is a module of its own, so that Kubernetes stays out of go.mod. Nothing but go build enters
+# it: go vet would analyse all 2,900 of its packages.
+TESTBED      := deploy/testbed
+CONTROLPLANE := $(CACHE)/bin/controlplane
+K8S          := 1.37.1
+K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
+# The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
+TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
+
+.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e bench results schema clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned
 	@$(BIN) demo
@@ -42,6 +51,21 @@ property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of 
 kill: ## kill the process 100 times while records flow
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
 
+controlplane: ## build etcd, the Kubernetes control plane, kubelet and kwok into one file (once; ten minutes on 2 cores)
+	@test -x $(CONTROLPLANE) && test "$$(cat $(CONTROLPLANE).key 2>/dev/null)" = "$(TESTBED_KEY)" || $(MAKE) --no-print-directory $(CONTROLPLANE)
+
+.PHONY: $(CONTROLPLANE)
+$(CONTROLPLANE):
+	@mkdir -p $(dir $@)
+	@echo "building $@ (Kubernetes v$(K8S), once for key $(TESTBED_KEY))"
+	@{ CGO_ENABLED=0 $(GO) build -C $(TESTBED) -v -trimpath -ldflags '-s -w $(K8S_VERSION)' -o $(CURDIR)/$@ . 2>&1; echo "exit $$?"; } | \
+	  awk '/^exit [0-9]+$$/ {code = $$2; next} /^[a-z0-9.-]+(\/[^ ]*)?$$/ {if (++n % 100 == 0) {print "  " n " of about 2900 packages compiled"; fflush()}; next} {print} END {exit code}'
+	@echo "$(TESTBED_KEY)" > $@.key
+
+e2e: controlplane ## everything against a real control plane, and a real node where the machine allows one
+	@$(TESTBED)/packages.sh $(CURDIR)/$(CACHE)/node
+	@$(GO) test -C deploy/e2e -count=1 -timeout 20m -tags e2e -v
+
 fuzz: ## each fuzz target for FUZZTIME (10s, or 2000x for a number of inputs)
 	@$(GO) list ./... | while read -r p; do \
 	  $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz' | while read -r f; do \
@@ -61,6 +85,19 @@ results: ## measure everything anew and keep it in bench/results (ten minutes, o
 	@$(BIN) bench pipeline --for 60s --rounds 1 --save bench/results/pipeline.json
 	@$(BIN) bench pipeline --anchored --rounds 5 --save bench/results/pipeline-anchored.json
 	@$(BIN) bench pipeline --rate 100000 --for 20s --rounds 3 --jetstream=false --save bench/results/latency.json
+
+image: ## the container image for amd64 and arm64, .cache/forewarn-image.tar, with Go alone
+	@mkdir -p $(CACHE)
+	@$(GO) run ./deploy/image/build -o $(CACHE)/forewarn-image.tar -tag $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" -time "$$(git log -1 --format=%ct 2>/dev/null || echo 0)"
+
+manifests: ## make what is made of the code under deploy/: custom resources, roles, dashboard, and what Helm renders
+	@$(GO) test -count=1 ./signatures/crd -run '^TestDefinitionsAreStored$$' -update
+	@$(GO) generate ./deploy/rbac
+	@$(GO) test -count=1 ./deploy/dashboard -run '^TestTheDashboardOfTheChartIsNew$$' -update
+	@$(GO) run -C deploy/render . -deploy ..
+
+chart: ## lint the Helm chart, render it and compare with what is kept (its own module: a first build takes minutes)
+	@$(GO) test -C deploy/render -vet=off ./...
 
 clean: ## remove what was built here
 	@rm -rf bin $(CACHE)

@@ -30,6 +30,16 @@ type batcher struct {
 
 var _ format.Sink = (*batcher)(nil)
 
+// newBatcher makes a batcher whose builder has no header yet.
+func newBatcher(o *Options, counts *format.Counts) *batcher {
+	b := &batcher{limit: o.BatchBytes, counts: counts, meter: o.Meter}
+	b.builder.Compress = o.Compress
+	if !o.KeepSecrets {
+		b.redact = newRedactor(o.Secrets)
+	}
+	return b
+}
+
 // Add implements [format.Sink].
 func (b *batcher) Add(r *record.Record) {
 	if b.redact != nil {

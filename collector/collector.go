@@ -9,12 +9,17 @@
 // README.md says how to add a collector.
 package collector
 
-import "context"
+import (
+	"context"
+
+	"github.com/forewarn/forewarn/collector/record"
+)
 
 // Collector turns one source, or several of one kind, into batches of records.
 type Collector interface {
 	// Run collects until the source ends or ctx is done, and gives every batch to emit. It returns nil when the source ended
-	// and the cause when ctx is done. It never calls emit from two goroutines at a time.
+	// and the cause when ctx is done. It gives the batches of one source one after the other; those of several sources may be given
+	// at the same time.
 	Run(ctx context.Context, emit Emit) error
 }
 
@@ -27,4 +32,10 @@ type Feed interface {
 	// Next returns the next wire frame, valid until Next is called again. It returns io.EOF after the last one, and the cause
 	// when ctx is done.
 	Next(ctx context.Context) ([]byte, error)
+}
+
+// Enricher completes records with what is known of what they are about, such as the node and workload of a pod.
+type Enricher interface {
+	// Enrich returns a with what is known and a does not say. It does not write to a, may return it as it is, and is safe for concurrent use.
+	Enrich(a record.Attrs) record.Attrs
 }

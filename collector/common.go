@@ -19,6 +19,8 @@ type Common struct {
 	Compress, KeepSecrets bool
 	// Secrets say what is taken out of records; nil is everything that is known to be secret.
 	Secrets *Secrets
+	// Enricher completes records with where their pods belong; nil when nobody knows.
+	Enricher Enricher
 	// Stored waits until everything that was emitted is stored; nil when nobody can tell.
 	Stored func(ctx context.Context) error
 	// Checkpoints keep positions; nil when nothing is kept.
@@ -38,7 +40,7 @@ func (c *Common) Outlet(instance string, scope record.Attrs, emit Emit, kinds ..
 	}
 	o := OutletOptions{
 		Source: source, Scope: scope, Kinds: kinds, BatchBytes: c.BatchBytes, Compress: c.Compress, KeepSecrets: c.KeepSecrets, Secrets: c.Secrets,
-		Stored: c.Stored, Meter: c.Meter, Now: c.Now,
+		Stored: c.Stored, Enricher: c.Enricher, Meter: c.Meter, Now: c.Now,
 	}
 	if c.Cluster != "" {
 		o.Attrs = record.Attrs{{Key: record.Cluster, Value: c.Cluster}}

@@ -55,7 +55,7 @@ func Open(opts Options) (*Files, error) {
 	for _, p := range opts.Paths {
 		if p == Stdin {
 			if !slices.ContainsFunc(f.live, func(s *source) bool { return s.path == Stdin }) {
-				f.live = append(f.live, f.newSource(Stdin, io.NopCloser(opts.Stdin), true))
+				f.live = append(f.live, f.newSource(Stdin, io.NopCloser(opts.Stdin)))
 			}
 			continue
 		}
@@ -81,7 +81,7 @@ func Open(opts Options) (*Files, error) {
 		case info.Mode().IsRegular():
 			f.total.Add(info.Size())
 		default: // a pipe or a device may pause at any time
-			f.live = append(f.live, f.newSource(p, &pipe{path: p}, true))
+			f.live = append(f.live, f.newSource(p, &pipe{path: p}))
 			return true
 		}
 		return false
@@ -160,8 +160,9 @@ func (f *Files) openSource(path string) (*source, error) {
 	return newSource(path, file, info.ModTime(), false, &f.opts), nil
 }
 
-func (f *Files) newSource(path string, r io.ReadCloser, live bool) *source {
-	return newSource(path, r, f.opts.Now(), live, &f.opts)
+// newSource makes the source of an input that grows.
+func (f *Files) newSource(path string, r io.ReadCloser) *source {
+	return newSource(path, r, f.opts.Now(), true, &f.opts)
 }
 
 // Run implements [Collector]. When it returns, all goroutines that it started are over, but for one that still reads standard

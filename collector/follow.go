@@ -2,88 +2,155 @@ package collector
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/record"
 )
 
-// turnBytes is how much of one followed file is read before the others have their turn.
-const turnBytes = 4 << 20
-
-// goneAfter is how many looks in a row must not find a followed file before it counts as ended: rotation takes it away for a moment.
-const goneAfter = 5
+const (
+	// turnBytes is how much of one followed file is read before the others have their turn.
+	turnBytes = 1 << 20
+	// goneAfter is how many looks in a row must not find a followed file before it counts as ended: rotation takes it away for a moment.
+	goneAfter = 5
+	// leaveAfter is how long a file that was rotated away is held open: a program may write to it until it learns of the rotation.
+	leaveAfter = 10 * time.Second
+	// restAfter is how long a file may have nothing to say before its parser is freed.
+	restAfter = time.Minute
+	// roundEvery is the least time between two rounds in which everything was read: lines that are written one by one are read together.
+	roundEvery = 5 * time.Millisecond
+)
 
 // follower reads what is appended to files. One goroutine owns it and all of its files.
 type follower struct {
-	files *Files
-	send  func([]byte) error
-	tails map[string]*tail
-	began bool // the files that were there at the beginning are known
-	chunk []byte
-	told  map[string]bool // compressed files that were left out
-}
+	files  *Files
+	o      *Options
+	send   Emit
+	trails map[string]*trail
+	byID   map[fileID]*tail
+	copies map[fileID]*tail // files that hold what was read of another one, which was not cut yet
+	left   map[fileID]bool  // files that are not read
+	began  bool             // the files that were there at the beginning are known
+	chunk  []byte
+	told   map[string]bool // of which files a problem was told
+	watch  *watcher
+	now    time.Time // by the clock of the records
+	ticked time.Time // by the clock that is not set
 
-// tail is one followed file.
-type tail struct {
-	src    *source
-	file   *os.File
-	at     int64 // bytes read
-	absent int
+	one       *source  // takes all records, when there is one source
+	ready     []*trail // their turn comes
+	unsettled []*tail  // hold something back
+	opened    int      // files that are open, or more
+	needLook  bool
+	nextLook  time.Time
+	looked    time.Time // when the last look began; all that was written before is read when nothing is ready
+	alive     time.Time
+
+	saved   positions
+	fresh   bool       // there was no checkpoint
+	saving  chan error // the checkpoint under way; nil when none is
+	changed bool       // since the last checkpoint
+	failing bool       // the last checkpoint could not be saved
 }
 
 // follow reads followed paths until ctx is done.
-func (f *Files) follow(ctx context.Context, send func([]byte) error) error {
-	fw := &follower{files: f, send: send, tails: map[string]*tail{}, chunk: make([]byte, 64<<10), told: map[string]bool{}}
-	defer fw.close()
-	notify, stop := watchDirs(f.names)
-	defer stop()
-	poll := time.NewTicker(f.opts.Poll)
-	defer poll.Stop()
-	// What came is given out at most Idle after it came, however more trickles in.
-	idle := time.NewTimer(f.opts.Idle)
-	defer idle.Stop()
-	waiting := true
-	atOnce := make(chan struct{}) // always ready
-	close(atOnce)
-	var beat <-chan time.Time
-	if f.opts.Heartbeat > 0 {
-		t := time.NewTicker(f.opts.Heartbeat)
-		defer t.Stop()
-		beat = t.C
+func (f *Files) follow(ctx context.Context, send Emit) error {
+	fw := &follower{
+		files: f, o: &f.opts, send: send, trails: map[string]*trail{}, byID: map[fileID]*tail{}, copies: map[fileID]*tail{}, left: map[fileID]bool{},
+		chunk: make([]byte, 256<<10), told: map[string]bool{}, watch: newWatcher(f.opts.MaxWatches), now: f.opts.Now(), fresh: true,
 	}
-	fw.look()
-	f.opts.Meter.Connected(true)
-	for {
-		more, err := fw.pump()
-		if err != nil {
+	defer fw.close()
+	if err := fw.load(); err != nil {
+		return err
+	}
+	err := fw.run(ctx)
+	if fw.saving != nil {
+		fw.savedNow(<-fw.saving)
+	}
+	if ctx.Err() != nil {
+		fw.lastWords(ctx)
+	}
+	return err
+}
+
+// load learns how far the files were read before.
+func (fw *follower) load() error {
+	fw.saved = positions{}
+	if fw.o.Source != "" {
+		fw.one = fw.files.newSource("", nil)
+		fw.one.batches = newBatcher(fw.o, &fw.one.counts)
+		fw.one.batches.promised, fw.one.named = true, 1<<record.Log
+		h := record.Header{Source: fw.o.Source, Scope: fw.o.Scope, Kinds: 1 << record.Log}
+		if err := fw.one.batches.builder.Reset(h); err != nil {
 			return err
 		}
+	}
+	if fw.o.Checkpoints == nil {
+		return nil
+	}
+	var err error
+	fw.saved, err = loadPositions(fw.o.Checkpoints, fw.o.Checkpoint)
+	fw.fresh = fw.saved.left() == 0
+	return err
+}
+
+func (fw *follower) run(ctx context.Context) error {
+	poll := time.NewTicker(fw.o.Poll)
+	defer poll.Stop()
+	// What came is given out at most twice Idle after it came, however more trickles in.
+	idle := time.NewTicker(fw.o.Idle)
+	defer idle.Stop()
+	round := time.NewTimer(0)
+	defer round.Stop()
+	beat, stop := ticks(fw.o.Heartbeat)
+	defer stop()
+	save, stop := ticks(fw.o.CheckpointEvery)
+	defer stop()
+	atOnce := make(chan struct{}) // always ready
+	close(atOnce)
+	if err := fw.look(ctx); err != nil {
+		return err
+	}
+	fw.o.Meter.Connected(true)
+	waiting := false // a round is due
+	for {
 		var again <-chan struct{}
-		if more {
-			again = atOnce // beside the others: a file that is written all the time must not hold up the rest
-			if !waiting {
-				idle.Reset(f.opts.Idle)
+		if len(fw.ready) > 0 && !waiting {
+			if err := fw.pump(ctx); err != nil {
+				return err
+			}
+			if len(fw.ready) > 0 {
+				again = atOnce // beside the others: a file that is written all the time must not hold up the rest
+			} else {
+				round.Reset(roundEvery)
 				waiting = true
 			}
 		}
+		var err error
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-again:
-		case <-idle.C:
+		case <-round.C:
 			waiting = false
-			err = fw.each((*source).settle)
+		case <-fw.watch.wake:
+			fw.written()
+		case <-idle.C:
+			err = fw.settle(ctx)
 		case <-beat:
-			err = fw.each(func(s *source) { s.settle(); s.heartbeat() })
-		case <-notify:
+			err = fw.beat(ctx)
+		case <-save:
+			err = fw.checkpoint(ctx)
+		case err := <-fw.saving:
+			fw.savedNow(err)
 		case <-poll.C:
-			fw.look()
+			fw.needLook = true
+		}
+		if err == nil && fw.needLook && time.Now().After(fw.nextLook) {
+			err = fw.look(ctx)
 		}
 		if err != nil {
 			return err
@@ -91,208 +158,322 @@ func (f *Files) follow(ctx context.Context, send func([]byte) error) error {
 	}
 }
 
-// watchDirs tells when something happens in the paths' directories, as far as the system can; what it misses is found by
-// polling.
-func watchDirs(paths []string) (events <-chan struct{}, stop func()) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
+// ticks returns a ticker's channel, nil when it never ticks.
+func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
+	if every <= 0 {
 		return nil, func() {}
 	}
-	for _, p := range paths {
-		if info, err := os.Stat(p); err != nil || !info.IsDir() {
-			p = filepath.Dir(p)
-		}
-		_ = w.Add(p) // it may not exist yet, or be a pattern: polling finds it
-	}
-	ch, done := make(chan struct{}, 1), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case _, ok := <-w.Events:
-				if !ok {
-					return
-				}
-				select {
-				case ch <- struct{}{}:
-				default: // one that was not seen yet says the same
-				}
-			case _, ok := <-w.Errors:
-				if !ok {
-					return
-				}
-			}
-		}
-	}()
-	return ch, func() {
-		_ = w.Close()
-		<-done
-	}
+	t := time.NewTicker(every)
+	return t.C, t.Stop
 }
 
-// look finds files that are new, replaced, cut or gone.
-func (fw *follower) look() {
-	found := map[string]bool{}
-	for _, p := range fw.files.names {
-		paths, err := expand(p)
-		if err != nil {
-			continue // it may appear later
-		}
-		for _, path := range paths {
-			found[path] = true
-			fw.check(path)
-		}
-	}
-	for path, t := range fw.tails {
-		if found[path] {
-			t.absent = 0
+// written gives files that were written to a turn.
+func (fw *follower) written() {
+	names, changed := fw.watch.take()
+	fw.needLook = fw.needLook || changed
+	for name := range names {
+		tr := fw.trails[name]
+		if tr == nil {
+			fw.needLook = true // a file that is not known yet, or one that was rotated and is written to still
 			continue
 		}
-		if t.absent++; t.absent >= goneAfter {
-			fw.drain(t)
-			// Nothing can come from a file that was taken away. A file that is read to its end is another matter: what came after
-			// it is not known. Without this each pod that goes would make all absence unknown until its log is forgotten.
-			t.src.detect()
-			t.src.batches.gone = true
-			t.src.finish(io.EOF)
-			_ = fw.flush(t)
-			fw.files.report(t.src, true)
-			delete(fw.tails, path)
-		}
+		fw.enqueue(tr)
 	}
-	fw.began = true
 }
 
-// check opens a file that is new under its name, and begins anew with one that was cut.
-func (fw *follower) check(path string) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return
+func (fw *follower) enqueue(tr *trail) {
+	if !tr.ready {
+		tr.ready = true
+		fw.ready = append(fw.ready, tr)
 	}
-	t := fw.tails[path]
-	if t != nil {
-		old, err := t.file.Stat()
-		if err == nil && os.SameFile(old, info) {
-			if info.Size() >= t.at {
-				return
-			}
-		} else {
-			fw.drain(t) // rotated: what was written to the old file after the last look
-		}
-		fw.leave(t)
-		delete(fw.tails, path)
-	}
-	fw.open(path, t == nil && !fw.began && fw.files.opts.FromEnd)
 }
 
-// leave ends a file whose name another one has now. The source goes on, so its end is not said.
-func (fw *follower) leave(t *tail) {
-	t.src.detect()
-	t.src.parser.Close()
-	t.src.batches.cut(false)
-	t.src.done = true
-	_ = fw.flush(t)
-	t.src.close()
-	fw.files.report(t.src, true)
+// pump gives every trail that is ready a turn.
+func (fw *follower) pump(ctx context.Context) error {
+	fw.now, fw.ticked = fw.o.Now(), time.Now()
+	round := fw.ready
+	fw.ready = nil
+	for i, tr := range round {
+		tr.ready = false
+		more, err := fw.turn(ctx, tr)
+		if err != nil {
+			fw.ready = append(fw.ready, round[i+1:]...)
+			return err
+		}
+		if more {
+			fw.enqueue(tr)
+		}
+	}
+	fw.spare()
+	return nil
 }
 
-func (fw *follower) open(path string, fromEnd bool) {
-	file, err := os.Open(path)
-	if err != nil {
-		if !fw.told[path] {
-			fw.told[path] = true
-			fw.files.problem(err)
+// turn reads what there is of a trail, at most so much, oldest file first. more says that there may be more at once.
+func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) {
+	room, before := int64(turnBytes), int64(0)
+	for i, t := range tr.tails {
+		if t != tr.current() && t.file == nil && t.at >= t.size {
+			continue // it was left
 		}
-		return
-	}
-	head := make([]byte, format.Sample)
-	n, _ := file.ReadAt(head, 0)
-	if packed(head[:n]) {
-		_ = file.Close()
-		if !fw.told[path] {
-			fw.told[path] = true
-			fw.files.problem(errors.New("follow " + path + ": it is compressed; read it once, without following"))
+		if t.file == nil {
+			fw.opened++
 		}
-		return
-	}
-	t := &tail{file: file, src: fw.files.newSource(path, file, true)}
-	if info, err := file.Stat(); err == nil && fromEnd {
-		t.at = info.Size()
-		if _, err := file.Seek(t.at, io.SeekStart); err != nil {
-			t.at = 0
+		if err := t.open(); err != nil {
+			fw.trouble(t, err)
+			continue
 		}
-		if t.at > 0 {
-			t.src.begin(head[:n], uint64(t.at))
+		if fw.wasCut(t) {
+			fw.needLook = true
+			continue
 		}
-	}
-	fw.tails[path] = t
-}
-
-// pump reads what there is, at most a turn of each file, and sends it. more says that there may be more at once.
-func (fw *follower) pump() (more bool, err error) {
-	for _, t := range fw.tails {
-		n := fw.read(t, turnBytes)
-		more = more || n > 0
-		if err := fw.flush(t); err != nil {
-			return false, err
-		}
+		n := t.pull(fw.chunk, room-before, fw.ticked)
+		before += n
 		if n > 0 {
-			fw.files.report(t.src, false)
+			fw.changed = true
+			fw.hold(t)
 		}
-	}
-	return more, nil
-}
-
-func (fw *follower) read(t *tail, most int64) (read int64) {
-	for read < most {
-		n, err := t.src.raw.Read(fw.chunk)
-		if n > 0 {
-			t.src.feed(fw.chunk[:n])
-			t.at += int64(n)
-			read += int64(n)
+		if !t.eof {
+			more = true
+			break
 		}
-		if err != nil || n == 0 {
+		if i+1 < len(tr.tails) && before >= room {
+			more = true
 			break
 		}
 	}
-	return read
+	if before == 0 {
+		return more, nil
+	}
+	err = fw.flush(ctx, tr.src)
+	fw.report(tr, false)
+	return more, err
 }
 
-func (fw *follower) drain(t *tail) {
-	for fw.read(t, turnBytes) > 0 {
-		if fw.flush(t) != nil {
+// wasCut reports whether a file is shorter than what was read of it, or begins otherwise: it may have grown again.
+func (fw *follower) wasCut(t *tail) bool {
+	info, err := t.file.Stat()
+	return err == nil && info.Size() < t.at || !t.unchanged()
+}
+
+// hold notes that a file may hold something back.
+func (fw *follower) hold(t *tail) {
+	if !t.held {
+		t.held = true
+		fw.unsettled = append(fw.unsettled, t)
+	}
+}
+
+// trouble tells once that a file could not be opened. One that was renamed meanwhile is found by the next look.
+func (fw *follower) trouble(t *tail, err error) {
+	fw.needLook = true
+	if errors.Is(err, errMoved) || errors.Is(err, fs.ErrNotExist) || fw.told[t.name] {
+		return
+	}
+	fw.told[t.name] = true
+	t.problem(fw.files, err)
+}
+
+func (fw *follower) flush(ctx context.Context, s *source) error {
+	if s.batches == nil {
+		return nil
+	}
+	for len(s.batches.frames) > 0 {
+		frame := s.batches.frames[0]
+		if err := fw.send(ctx, frame); err != nil {
+			return err
+		}
+		s.batches.take()
+		s.batches.give(frame)
+	}
+	return nil
+}
+
+// settle gives out what waits.
+func (fw *follower) settle(ctx context.Context) error {
+	fw.now, fw.ticked = fw.o.Now(), time.Now()
+	kept := fw.unsettled[:0]
+	for _, t := range fw.unsettled {
+		quiet := fw.ticked.Sub(t.read) >= fw.o.Idle
+		t.settle(quiet)
+		t.trail.src.batches.cut(false)
+		if err := fw.flush(ctx, t.trail.src); err != nil {
+			return err
+		}
+		if !t.eof || !quiet {
+			kept = append(kept, t)
+		} else {
+			t.held, fw.changed = false, true
+		}
+		fw.report(t.trail, false)
+	}
+	clear(fw.unsettled[len(kept):])
+	fw.unsettled = kept
+	if len(fw.ready) == 0 && len(fw.unsettled) == 0 {
+		fw.alive = fw.looked // everything that was there at the last look was given
+	}
+	return nil
+}
+
+// beat says up to when everything was given.
+func (fw *follower) beat(ctx context.Context) error {
+	if fw.one != nil {
+		if fw.alive.IsZero() {
+			return nil
+		}
+		fw.one.batches.heartbeat(fw.alive.UnixNano())
+		fw.o.Meter.alive(fw.alive)
+		return fw.flush(ctx, fw.one)
+	}
+	for _, tr := range fw.trails {
+		t := tr.current()
+		if t.settle(true); tr.src.named == 0 {
+			continue
+		}
+		tr.src.batches.heartbeat(fw.o.Now().UnixNano())
+		if err := fw.flush(ctx, tr.src); err != nil {
+			return err
+		}
+		fw.report(tr, false)
+	}
+	return nil
+}
+
+// spare closes files when too many are open, and frees what has nothing to do.
+func (fw *follower) spare() {
+	if fw.opened <= fw.o.MaxOpen {
+		return
+	}
+	open := 0
+	for _, t := range fw.byID {
+		if t.file != nil {
+			open++
+		}
+	}
+	for _, t := range fw.byID {
+		if open <= fw.o.MaxOpen*3/4 {
+			break
+		}
+		if t.file != nil && t.eof {
+			t.close()
+			open--
+		}
+	}
+	fw.opened = open
+}
+
+func (fw *follower) report(tr *trail, over bool) {
+	if fw.one == nil {
+		fw.files.report(tr.src, over)
+		return
+	}
+	fw.one.raw.n.Add(tr.src.raw.n.Swap(0))
+	fw.files.report(fw.one, false)
+}
+
+// checkpoint begins to save how far everything is. What it covers was emitted, and is stored before it is saved.
+func (fw *follower) checkpoint(ctx context.Context) error {
+	if fw.o.Checkpoints == nil || fw.saving != nil || !fw.changed || !fw.began {
+		return nil
+	}
+	if err := fw.giveOut(ctx); err != nil {
+		return err
+	}
+	fw.changed = false
+	fw.saving = make(chan error, 1)
+	go fw.save(ctx, fw.positions(), fw.saving)
+	return nil
+}
+
+// giveOut emits all records that the positions will be behind.
+func (fw *follower) giveOut(ctx context.Context) error {
+	if fw.one != nil {
+		fw.one.batches.cut(false)
+		return fw.flush(ctx, fw.one)
+	}
+	for _, tr := range fw.trails {
+		if tr.src.batches.builder.Len() == 0 {
+			continue
+		}
+		tr.src.batches.cut(false)
+		if err := fw.flush(ctx, tr.src); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (fw *follower) positions() savedPositions {
+	s := savedPositions{Version: 1, Files: make([]*position, 0, len(fw.byID))}
+	for _, t := range fw.byID {
+		p := t.position()
+		s.Files = append(s.Files, &p)
+	}
+	for _, p := range fw.saved.byInode { // not found yet
+		s.Files = append(s.Files, p)
+	}
+	return s
+}
+
+func (fw *follower) save(ctx context.Context, s savedPositions, done chan<- error) {
+	if fw.o.Stored != nil {
+		if err := fw.o.Stored(ctx); err != nil {
+			done <- err
 			return
 		}
 	}
+	b, err := json.Marshal(s)
+	if err == nil {
+		err = fw.o.Checkpoints.Save(fw.o.Checkpoint, b)
+	}
+	done <- err
 }
 
-func (fw *follower) flush(t *tail) error {
-	if t.src.batches == nil {
-		return nil
-	}
-	for frame := t.src.batches.take(); frame != nil; frame = t.src.batches.take() {
-		if err := fw.send(frame); err != nil {
-			return err
+// savedNow takes the end of a checkpoint. One that could not be saved is tried again: what is lost by it is only that more is read again.
+func (fw *follower) savedNow(err error) {
+	fw.saving = nil
+	if err != nil {
+		fw.changed = true
+		if !fw.failing {
+			fw.o.Logger.Warn("positions in files cannot be saved, after a restart more is read again", "checkpoint", fw.o.Checkpoint, "error", err)
 		}
 	}
-	return nil
+	fw.failing = err != nil
 }
 
-// each does something to every source and sends what comes of it.
-func (fw *follower) each(do func(*source)) error {
-	for _, t := range fw.tails {
-		do(t.src)
-		if err := fw.flush(t); err != nil {
-			return err
-		}
-		fw.files.report(t.src, false)
+// lastWords saves how far everything is when the collector is asked to end.
+func (fw *follower) lastWords(ctx context.Context) {
+	if fw.o.Checkpoints == nil || !fw.began {
+		return
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if fw.giveOut(ctx) != nil {
+		return
+	}
+	done := make(chan error, 1)
+	fw.save(ctx, fw.positions(), done)
+	fw.savedNow(<-done)
 }
 
 func (fw *follower) close() {
-	for _, t := range fw.tails {
-		t.src.close()
-		fw.files.report(t.src, true)
+	fw.watch.close()
+	for _, tr := range fw.trails {
+		for _, t := range tr.tails {
+			t.close()
+		}
+		fw.report(tr, true)
+	}
+}
+
+// filtered is the sink of a file some of whose records are refused.
+type filtered struct {
+	keep func(r *record.Record) bool
+	to   format.Sink
+}
+
+// Add implements [format.Sink].
+func (f filtered) Add(r *record.Record) {
+	if f.keep(r) {
+		f.to.Add(r)
 	}
 }

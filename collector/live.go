@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -10,47 +11,34 @@ import (
 // runLive reads everything at the same time, and gives frames as they come.
 func (f *Files) runLive(ctx context.Context, emit Emit) error {
 	g, ctx := errgroup.WithContext(ctx)
-	frames := make(chan []byte)
-	send := func(frame []byte) error {
-		select {
-		case frames <- frame:
-			return nil
-		case <-ctx.Done():
+	var one sync.Mutex // emit is never called twice at a time
+	send := func(ctx context.Context, frame []byte) error {
+		one.Lock()
+		defer one.Unlock()
+		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
+		return emit(ctx, frame)
 	}
-	var readers errgroup.Group
 	if f.merge != nil {
-		readers.Go(func() error {
+		g.Go(func() error {
 			for {
 				frame, err := f.merge.next(ctx)
 				if err != nil || frame == nil {
 					return err
 				}
-				if err := send(append([]byte(nil), frame...)); err != nil {
+				if err := send(ctx, frame); err != nil {
 					return err
 				}
 			}
 		})
 	}
 	for _, s := range f.live {
-		readers.Go(func() error { return f.readLive(ctx, s, send) })
+		g.Go(func() error { return f.readLive(ctx, s, send) })
 	}
 	if len(f.names) > 0 {
-		readers.Go(func() error { return f.follow(ctx, send) })
+		g.Go(func() error { return f.follow(ctx, send) })
 	}
-	g.Go(func() error {
-		defer close(frames)
-		return readers.Wait()
-	})
-	g.Go(func() error {
-		for frame := range frames {
-			if err := emit(ctx, frame); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	return g.Wait()
 }
 
@@ -61,7 +49,7 @@ type piece struct {
 }
 
 // readLive reads one input that may pause at any time.
-func (f *Files) readLive(ctx context.Context, s *source, send func([]byte) error) error {
+func (f *Files) readLive(ctx context.Context, s *source, send Emit) error {
 	defer s.close()
 	pieces, back := make(chan piece), make(chan []byte, 2)
 	go readPieces(ctx, s, f.opts.chunkBytes, pieces, back)
@@ -104,7 +92,7 @@ func (f *Files) readLive(ctx context.Context, s *source, send func([]byte) error
 			continue
 		}
 		for frame := s.batches.take(); frame != nil; frame = s.batches.take() {
-			if err := send(frame); err != nil {
+			if err := send(ctx, frame); err != nil {
 				return err
 			}
 		}

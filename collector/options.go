@@ -1,7 +1,10 @@
 package collector
 
 import (
+	"cmp"
+	"context"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -41,6 +44,27 @@ type Options struct {
 	Compress bool
 	// Meter counts what is followed; nil counts nothing.
 	Meter *Meter
+	// Source, with Follow, makes everything that is followed one source of this name, which speaks for Scope and gives log records. It is for
+	// thousands of files; without it each file is a source of its own. Its mark is when all files had been read to their ends.
+	Source string
+	Scope  record.Attrs
+	// Admit, with Follow, decides about each file by the attributes that its path has, which it may add to; nil takes every file.
+	Admit func(path string, a record.Attrs) (record.Attrs, Verdict)
+	// Filter, with Follow, returns what decides about each record of a file with such attributes. What it refuses is not given out; it counts that
+	// itself. nil, and a nil result, refuse nothing.
+	Filter func(a record.Attrs) func(r *record.Record) bool
+	// Checkpoints, with Follow, keep under the name Checkpoint how far each file was read, every CheckpointEvery (1 s). Without them, files are
+	// read from their beginning after a restart, and repeats have the ids that they had.
+	Checkpoints     Checkpoints
+	Checkpoint      string
+	CheckpointEvery time.Duration
+	// Stored waits until everything that was emitted is stored; nil takes it for stored when the emit has returned.
+	Stored func(ctx context.Context) error
+	// MaxOpen is how many followed files are held open, 4096; others are opened when something was written. MaxWatches is how many directories
+	// the system is asked to tell of, 8192; others are looked at every Poll.
+	MaxOpen, MaxWatches int
+	// Logger is told of what a person should know; nil tells nobody.
+	Logger *slog.Logger
 	// Limits bound the memory of each parser.
 	Limits format.Limits
 	// Now is the clock; nil is time.Now.
@@ -50,6 +74,18 @@ type Options struct {
 
 	chunkBytes int
 }
+
+// Verdict is what is decided about a file.
+type Verdict int
+
+const (
+	// Take reads the file.
+	Take Verdict = iota
+	// Leave never reads it.
+	Leave
+	// Later asks again at the next look.
+	Later
+)
 
 func (o Options) withDefaults() Options {
 	if o.BatchBytes <= 0 {
@@ -67,6 +103,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Interleave <= 0 {
 		o.Interleave = time.Second
+	}
+	o.MaxOpen, o.MaxWatches = cmp.Or(o.MaxOpen, 4096), cmp.Or(o.MaxWatches, 8192)
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -20,6 +20,8 @@ type OutletOptions struct {
 	Kinds []record.Kind
 	// Attrs are put onto every record that has no attribute of that name.
 	Attrs record.Attrs
+	// Enricher completes every record; nil leaves them as they are.
+	Enricher Enricher
 	// BatchBytes is the size from which on a batch is given out: 256 KiB.
 	BatchBytes int
 	// Idle is how long a record waits for others at most: 50 ms.
@@ -46,20 +48,22 @@ type Outlet struct {
 	o    OutletOptions
 	emit Emit
 
-	mu      sync.Mutex
+	turn chan struct{} // who holds it gives out; so nobody waits for an emit longer than its own context lasts
+
+	mu      sync.Mutex // never held while something is given out
 	batches batcher
 	counts  format.Counts
 	attrs   record.Attrs // of the record under way
 	since   time.Time    // when the oldest record that waits came; zero when none does
 	alive   int64        // Unix nanoseconds
-	beaten  int64        // the newest promise that was given out
+	beaten  int64        // the newest promise that is in a batch
 }
 
 // NewOutlet makes an outlet.
 func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
 	d := Options{BatchBytes: o.BatchBytes, Idle: o.Idle, Heartbeat: o.Heartbeat, Now: o.Now}.withDefaults()
 	o.BatchBytes, o.Idle, o.Heartbeat, o.Now = d.BatchBytes, d.Idle, d.Heartbeat, d.Now
-	x := &Outlet{o: o, emit: emit}
+	x := &Outlet{o: o, emit: emit, turn: make(chan struct{}, 1)}
 	x.batches = batcher{limit: o.BatchBytes, counts: &x.counts, promised: true, meter: o.Meter}
 	x.batches.builder.Compress = o.Compress
 	if !o.KeepSecrets {
@@ -75,13 +79,23 @@ func NewOutlet(o OutletOptions, emit Emit) (*Outlet, error) {
 	return x, x.batches.builder.Reset(h)
 }
 
-// Add takes a copy of r. It blocks while the emit does. A record beyond the limits of a batch is counted and left out. After an error
-// nothing that was added is lost: it is given out by the next call.
+// Add takes a copy of r. It blocks while the emit does, but no longer than ctx lasts. A record beyond the limits of a batch is counted and left
+// out. After an error r may have been added or not; nothing that was added is lost: it is given out by the next call.
 func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
+	if len(x.batches.frames) > 0 { // or what can't be given out would grow with every try
+		x.mu.Unlock()
+		if err := x.give(ctx); err != nil {
+			return err
+		}
+		x.mu.Lock()
+	}
 	own := *r
-	own.Attrs = x.complete(r.Attrs)
+	own.Attrs = r.Attrs
+	if x.o.Enricher != nil {
+		own.Attrs = x.o.Enricher.Enrich(own.Attrs)
+	}
+	own.Attrs = x.complete(own.Attrs)
 	now := x.o.Now()
 	if own.Observed == 0 {
 		own.Observed = now.UnixNano()
@@ -90,7 +104,21 @@ func (x *Outlet) Add(ctx context.Context, r *record.Record) error {
 		x.since = now
 	}
 	x.batches.Add(&own)
-	return x.give(ctx)
+	finished := x.finished()
+	x.mu.Unlock()
+	if finished {
+		return x.give(ctx)
+	}
+	return nil
+}
+
+// finished reports whether batches wait to be given out. They carry the newest promise.
+func (x *Outlet) finished() bool {
+	if len(x.batches.frames) == 0 {
+		return false
+	}
+	x.beaten = x.alive
+	return true
 }
 
 // complete returns the attributes with the outlet's own. The result is valid until the next call.
@@ -134,26 +162,39 @@ func (x *Outlet) Flush(ctx context.Context) error {
 
 func (x *Outlet) cut(ctx context.Context) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.batches.cut(false)
+	x.finished()
+	x.mu.Unlock()
 	return x.give(ctx)
 }
 
-// give emits what is finished. A batch whose emit failed is kept.
+// give emits what is finished, also what others finished. A batch whose emit failed is kept.
 func (x *Outlet) give(ctx context.Context) error {
-	for len(x.batches.frames) > 0 {
+	select {
+	case x.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-x.turn }()
+	for {
+		x.mu.Lock()
+		if len(x.batches.frames) == 0 {
+			if x.batches.builder.Len() == 0 {
+				x.since = time.Time{}
+			}
+			x.mu.Unlock()
+			return nil
+		}
 		frame := x.batches.frames[0]
+		x.mu.Unlock()
 		if err := x.emit(ctx, frame); err != nil {
 			return err
 		}
-		x.beaten = x.alive
+		x.mu.Lock()
 		x.batches.take()
 		x.batches.give(frame)
+		x.mu.Unlock()
 	}
-	if x.batches.builder.Len() == 0 {
-		x.since = time.Time{}
-	}
-	return nil
 }
 
 // Run gives out what waits longer than OutletOptions.Idle, and heartbeats, until ctx is done; what waits then is given out still. It returns
@@ -190,21 +231,23 @@ const lastWords = 5 * time.Second
 
 func (x *Outlet) settle(ctx context.Context) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.since.IsZero() || x.o.Now().Sub(x.since) < x.o.Idle {
+	wait := x.since.IsZero() || x.o.Now().Sub(x.since) < x.o.Idle
+	x.mu.Unlock()
+	if wait {
 		return nil
 	}
-	x.batches.cut(false)
-	return x.give(ctx)
+	return x.cut(ctx)
 }
 
 // beat tells the newest promise if no batch has told it.
 func (x *Outlet) beat(ctx context.Context) error {
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	if x.alive == x.beaten {
+		x.mu.Unlock()
 		return nil
 	}
 	x.batches.heartbeat(x.alive)
+	x.finished()
+	x.mu.Unlock()
 	return x.give(ctx)
 }

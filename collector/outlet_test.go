@@ -132,8 +132,10 @@ func TestOutletKeepsWhatCouldNotBeEmitted(t *testing.T) {
 	require.ErrorContains(t, x.Add(t.Context(), say("two")), "no room")
 	k.fail = nil
 	require.NoError(t, x.Flush(t.Context()))
+	require.NoError(t, x.Add(t.Context(), say("two")))
+	require.NoError(t, x.Flush(t.Context()))
 	got, _ := k.seen()
-	require.Equal(t, []string{"one", "two"}, got)
+	require.Equal(t, []string{"one", "two"}, got, "what was refused is not added")
 }
 
 func TestFlushWaitsUntilWhatWasEmittedIsStored(t *testing.T) {
@@ -225,4 +227,58 @@ func TestOutletIsSharedByGoroutines(t *testing.T) {
 	require.NoError(t, <-ended)
 	got, _ := k.seen()
 	require.Len(t, got, 800)
+}
+
+// enricher knows that everything is on node n.
+type enricher struct{}
+
+func (enricher) Enrich(a record.Attrs) record.Attrs { return a.With(record.Node, "n") }
+
+func TestOutletCompletesRecordsWithWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	var k taken
+	x := outlet(t, &k, func(o *OutletOptions) {
+		o.Enricher, o.Attrs = enricher{}, record.Attrs{{Key: record.Cluster, Value: "c"}}
+	})
+	require.NoError(t, x.Add(t.Context(), say("x", record.Attr{Key: record.Pod, Value: "p"})))
+	require.NoError(t, x.Flush(t.Context()))
+	require.Equal(t, record.Attrs{{Key: record.Cluster, Value: "c"}, {Key: record.Node, Value: "n"}, {Key: record.Pod, Value: "p"}}, k.records[0].Attrs)
+}
+
+// TestWhoWaitsForAnEmitWaitsNoLongerThanItsContext: one caller whose emit hangs must not take the others with it.
+func TestWhoWaitsForAnEmitWaitsNoLongerThanItsContext(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	entered := make(chan struct{}, 1)
+	var k taken
+	x, err := NewOutlet(OutletOptions{Source: "s", Kinds: []record.Kind{record.Log}, Heartbeat: -1}, func(ctx context.Context, frame []byte) error {
+		select {
+		case entered <- struct{}{}:
+		default:
+		}
+		select {
+		case <-open:
+			return k.emit(ctx, frame)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	require.NoError(t, err)
+	require.NoError(t, x.Add(t.Context(), say("first")))
+	hangs := make(chan error, 1)
+	go func() { hangs <- x.Flush(context.WithoutCancel(t.Context())) }()
+	<-entered
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	x.Alive(time.Unix(1, 0))
+	for range 1000 {
+		require.ErrorIs(t, x.Add(gone, say(strings.Repeat("x", 1000))), context.Canceled)
+	}
+	require.ErrorIs(t, x.Flush(gone), context.Canceled)
+	close(open)
+	require.NoError(t, <-hangs)
+	require.NoError(t, x.Add(t.Context(), say("last")))
+	require.NoError(t, x.Flush(t.Context()))
+	got, _ := k.seen()
+	require.Equal(t, []string{"first", "last"}, got, "what is tried in vain does not pile up")
 }

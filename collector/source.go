@@ -29,6 +29,7 @@ type source struct {
 	family   *format.Family
 	parser   format.Parser
 	batches  *batcher
+	named    uint8 // the kinds of which the batches' header speaks, 0 when it was not set
 	done     bool
 	reported int64 // how much of raw.n Stats knows
 	problem  error // why the input ended before its end
@@ -97,22 +98,28 @@ func (s *source) detect() {
 
 // begin decides on the format by the beginning of the input, and makes a parser of what will be read from offset on.
 func (s *source) begin(head []byte, offset uint64) {
-	s.family = format.Detect(head)
 	// A stream of pods in a file that is read to its end could hold events, and holds none: its end says nothing of events.
-	s.batches = &batcher{limit: s.opts.BatchBytes, counts: &s.counts, narrow: !s.input.Live, meter: s.opts.Meter}
-	if !s.opts.KeepSecrets {
-		s.batches.redact = newRedactor(s.opts.Secrets)
-	}
-	s.batches.builder.Compress = s.opts.Compress
+	s.batches = newBatcher(s.opts, &s.counts)
+	s.batches.narrow = !s.input.Live
 	in := s.input
 	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches
-	s.parser = s.family.Open(in, head)
-	header := record.Header{
-		Source: "file/" + s.path, Scope: scopeOf(s.path, s.input.Attrs), Kinds: s.parser.Kinds(),
+	family := format.Detect(head)
+	s.parser = family.Open(in, head)
+	s.given(family, s.parser.Kinds())
+}
+
+// given says of which format the source is, and of which kinds its records are.
+func (s *source) given(family *format.Family, kinds uint8) {
+	s.family = family
+	header := record.Header{Source: "file/" + s.path, Scope: scopeOf(s.path, s.input.Attrs), Kinds: kinds}
+	if s.batches.builder.Len() > 0 || s.named == header.Kinds {
+		return
 	}
 	if err := s.batches.builder.Reset(header); err != nil { // a path that is too long
 		s.fail(err)
+		return
 	}
+	s.named = kinds
 }
 
 // flush gives out what is held back because more could come.
@@ -158,12 +165,14 @@ func (s *source) close() {
 // identity tells an input from all others: by its path and its first line, so that a file that was begun anew under the
 // same name is another one.
 func identity(path string, sample []byte) uint64 {
+	return record.Identity("file", path, firstLine(sample))
+}
+
+// firstLine returns the first line of a file, or as much of it as tells one file from another.
+func firstLine(sample []byte) string {
 	first := sample[:min(len(sample), 1024)]
-	for i, c := range first {
-		if c == '\n' {
-			first = first[:i]
-			break
-		}
+	if i := bytes.IndexByte(first, '\n'); i >= 0 {
+		first = first[:i]
 	}
-	return record.Identity("file", path, string(first))
+	return string(first)
 }

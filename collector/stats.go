@@ -80,6 +80,14 @@ func (f *Files) problem(err error) {
 	f.done.Problems = append(f.done.Problems, err)
 }
 
+// lost counts what belongs to no source.
+func (f *Files) lost(m *Meter, what format.Count, n int) {
+	m.Lost(what.String(), n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done.Counts.Add(what, n)
+}
+
 // Stats returns what happened so far. Any goroutine may call it.
 func (f *Files) Stats() Stats {
 	f.mu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -21,11 +22,22 @@ import (
 type cluster struct {
 	watcher  *crd.Watcher
 	reporter *crd.Reporter
-	lead     func(ctx context.Context, run func(context.Context) error) error // runs it in one process at a time
+	report   collector.Collector // the reporter, in one process at a time
 }
+
+// reporting runs a reporter where a collector runs under a Lease.
+type reporting struct{ *crd.Reporter }
+
+var _ collector.Collector = reporting{}
+
+// Run implements collector.Collector; it emits nothing.
+func (r reporting) Run(ctx context.Context, _ collector.Emit) error { return r.Reporter.Run(ctx) }
 
 // primeFor bounds how long a start waits for the API server. What the store knows of its signatures is armed without it.
 const primeFor = 10 * time.Second
+
+// reportLease is the Lease under which statuses are written, behind forewarn and a dash.
+const reportLease = "signatures"
 
 // openCluster connects to the API server, and asks it for its signatures.
 func (p *process) openCluster(ctx context.Context) (*cluster, error) {
@@ -42,7 +54,9 @@ func (p *process) openCluster(ctx context.Context) (*cluster, error) {
 	if c.reporter, err = crd.NewReporter(crd.ReporterOptions{Watcher: c.watcher, Warnings: news.look, Logger: log}); err != nil {
 		return nil, err
 	}
-	c.lead = func(ctx context.Context, run func(context.Context) error) error { return run(ctx) }
+	if c.report, err = kube.Led(kube.LeaseOptions{}, client, collector.Common{Name: reportLease, Logger: log}, reporting{c.reporter}); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, primeFor)
 	defer cancel()
 	if err := c.watcher.Prime(ctx); err != nil {
@@ -56,7 +70,7 @@ func (c *cluster) run(ctx context.Context, look func()) error {
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.watcher.Run(running, look) })
 	group.Go(func() error {
-		if err := c.lead(running, c.reporter.Run); ctx.Err() == nil {
+		if err := c.report.Run(running, nil); running.Err() == nil {
 			return err
 		}
 		return nil

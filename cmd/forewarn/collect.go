@@ -27,39 +27,9 @@ type source struct {
 // common is what the collectors of this process share.
 func (s *settings) common(g *globals) collector.Common {
 	return collector.Common{
-		Cluster: s.Cluster, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress, Logger: g.log,
+		Cluster: s.Cluster, Node: s.nodeName(), BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress, Logger: g.log,
 		Checkpoints: collector.Directory(filepath.Join(s.DataDir, "collect")),
 	}
-}
-
-// sources makes every collector that the configuration asks for. Its error holds all problems.
-func (s *settings) sources(common collector.Common, meters *collector.Meters) ([]source, error) {
-	var all []source
-	var problems []error
-	add := func(name string, open func(c collector.Common) (collector.Collector, error)) {
-		c := common
-		c.Name, c.Logger = name, c.Log().With("collector", name)
-		if meters != nil {
-			c.Meter = meters.For(name)
-		}
-		x, err := open(c)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
-			return
-		}
-		all = append(all, source{name, x})
-	}
-	for _, f := range s.Files {
-		add("files", func(c collector.Common) (collector.Collector, error) {
-			o := s.fileOptions(f)
-			o.Meter = c.Meter
-			return collector.Open(o)
-		})
-	}
-	for _, k := range s.kinds() {
-		add(k.name, k.open)
-	}
-	return all, errors.Join(problems...)
 }
 
 // runCollect publishes what the sources say.
@@ -70,7 +40,11 @@ func (p *process) runCollect(ctx context.Context) error {
 	}
 	common := p.settings.common(p.globals)
 	common.Stored = p.publish.Flush
-	all, err := p.settings.sources(common, meters)
+	shared, err := p.stream.Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := p.settings.sources(common, shared, meters)
 	if err != nil {
 		return err
 	}
@@ -152,13 +126,14 @@ func (x *source) run(ctx context.Context, emit collector.Emit) error {
 const drainFor = 20 * time.Second
 
 // fileOptions says how a configured file is followed.
-func (s *settings) fileOptions(f fileSettings) collector.Options {
+func (s *settings) fileOptions(f fileSettings, c *collector.Common) collector.Options {
 	zone, err := time.LoadLocation(f.Zone)
 	if err != nil {
 		zone = time.UTC // the check of the settings has refused it
 	}
 	o := collector.Options{
-		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress,
+		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: c.BatchBytes, Compress: c.Compress,
+		Meter: c.Meter, Checkpoints: c.Checkpoints, Checkpoint: c.Name + "/" + f.Path, Stored: c.Stored, Logger: c.Log(),
 	}
 	if s.Cluster != "" {
 		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
@@ -170,7 +145,8 @@ func (s *settings) fileOptions(f fileSettings) collector.Options {
 func (g *globals) dryRun(ctx context.Context, s *settings) error {
 	common := s.common(g)
 	common.Checkpoints = nil
-	all, err := s.sources(common, nil)
+	s.Collect.Lease.Off = true // it takes nothing from the process that collects
+	all, err := s.sources(common, nil, nil)
 	if err != nil {
 		return err
 	}

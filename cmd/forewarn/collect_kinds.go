@@ -1,40 +1,249 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/collector/node"
 )
 
 // collectSettings say what is collected besides files. What stands there is collected, `{}` with the defaults.
 type collectSettings struct {
-	Events *kube.EventsOptions `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
+	Lease    kube.LeaseOptions `yaml:"lease,omitempty" json:"lease,omitzero" doc:"How the processes that collect from one API server agree on which of them does."`
+	Topology string            `yaml:"topology,omitempty" json:"topology,omitempty" doc:"From where records of pods get their workload, node, images and claims: cluster, node (the pods of this node alone) or off. Without it cluster where an API server is collected from, else off."`
+
+	Events  *kube.EventsOptions  `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
+	Changes *kube.ChangesOptions `yaml:"changes,omitempty" json:"changes,omitempty" doc:"What changes in the objects of a cluster, from its API server."`
+
+	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
+	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of this node."`
+	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"What the kernel of this node says."`
 }
+
+// Where topology comes from.
+const (
+	topologyCluster = "cluster"
+	topologyNode    = "node"
+	topologyOff     = "off"
+)
+
+// fromServer reports whether anything is collected of which one process a cluster is enough.
+func (s *collectSettings) fromServer() bool { return s.Events != nil || s.Changes != nil }
 
 // any reports whether anything is collected.
-func (s *collectSettings) any() bool { return *s != (collectSettings{}) }
-
-// kind makes one collector of the configuration.
-type kind struct {
-	name string
-	open func(c collector.Common) (collector.Collector, error)
+func (s *collectSettings) any() bool {
+	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil
 }
 
-// kinds are the collectors that the configuration asks for, each with its name in metrics, status and the sources of records.
-func (s *settings) kinds() []kind {
-	var all []kind
-	kubernetes := func(open func(client *kube.Client, c collector.Common) (collector.Collector, error)) func(collector.Common) (collector.Collector, error) {
-		return func(c collector.Common) (collector.Collector, error) {
-			client, err := kube.Connect(s.Kubernetes)
-			if err != nil {
-				return nil, err
-			}
-			return open(client, c)
+// check makes every collector and throws it away, for what is wrong with its options.
+func (s *collectSettings) check() map[string]error {
+	var c collector.Common
+	client, wrong := &kube.Client{}, map[string]error{}
+	made := func(name string, _ collector.Collector, err error) {
+		if err != nil {
+			wrong[name] = err
 		}
 	}
-	if o := s.Collect.Events; o != nil {
-		all = append(all, kind{"events", kubernetes(func(client *kube.Client, c collector.Common) (collector.Collector, error) {
-			return kube.NewEvents(*o, client, c)
-		})})
+	if o := s.Events; o != nil {
+		x, err := kube.NewEvents(*o, client, c)
+		made("events", x, err)
 	}
-	return all
+	if o := s.Changes; o != nil {
+		x, err := kube.NewChanges(*o, client, kube.NewTopology(kube.TopologyOptions{}), c)
+		made("changes", x, err)
+	}
+	if o := s.Logs; o != nil {
+		x, err := node.NewLogs(*o, s.pods(), c)
+		made("logs", x, err)
+	}
+	if o := s.Journal; o != nil {
+		x, err := node.NewJournal(*o, c)
+		made("journal", x, err)
+	}
+	if o := s.Kernel; o != nil {
+		x, err := node.NewKernel(*o, c)
+		made("kernel", x, err)
+	}
+	return wrong
+}
+
+// pods are what tells the labels of pods, if anything will: a selection by labels is refused without.
+func (s *collectSettings) pods() node.Pods {
+	if s.topologySource() == topologyOff {
+		return nil
+	}
+	return kube.NewTopology(kube.TopologyOptions{})
+}
+
+// topologySource returns it with the default.
+func (s *collectSettings) topologySource() string {
+	if s.Topology == "" && s.fromServer() {
+		return topologyCluster
+	}
+	return cmp.Or(s.Topology, topologyOff)
+}
+
+// nodeName is that of the node that the process runs on.
+func (s *settings) nodeName() string { return cmp.Or(s.Node, os.Getenv("NODE_NAME")) }
+
+// sourceMaker makes the sources of a process one after the other, and keeps what is wrong with each.
+type sourceMaker struct {
+	s        *settings
+	common   collector.Common
+	shared   collector.Checkpoints // of what another process may take over; nil keeps nothing
+	meters   *collector.Meters
+	client   *kube.Client   // nil when no API server is needed, or it cannot be reached
+	topology *kube.Topology // nil when it is off
+	problems []error
+}
+
+// common returns what a collector of a name is given.
+func (m *sourceMaker) commonOf(name string) collector.Common {
+	c := m.common
+	c.Name, c.Logger = name, c.Log().With("collector", name)
+	if m.topology != nil {
+		c.Enricher = m.topology
+	}
+	if m.meters != nil {
+		c.Meter = m.meters.For(name)
+	}
+	return c
+}
+
+// make makes a source, or notes why it cannot be made.
+func (m *sourceMaker) make(to *[]source, name string, open func(c collector.Common) (collector.Collector, error)) {
+	x, err := open(m.commonOf(name))
+	if err != nil {
+		m.problems = append(m.problems, fmt.Errorf("collect %s: %w", name, err))
+		return
+	}
+	*to = append(*to, source{name, x})
+}
+
+// connect reaches the API server if something needs it.
+func (m *sourceMaker) connect() {
+	c := &m.s.Collect
+	if !c.fromServer() && c.topologySource() == topologyOff {
+		return
+	}
+	client, err := kube.Connect(m.s.Kubernetes)
+	if err != nil {
+		m.problems = append(m.problems, err)
+		return
+	}
+	m.client = client
+	if c.topologySource() != topologyOff {
+		m.topology = kube.NewTopology(kube.TopologyOptions{Labels: c.Logs != nil})
+	}
+}
+
+// cluster makes what one process a cluster collects, all of it under one Lease.
+func (m *sourceMaker) cluster(to *[]source) {
+	c := &m.s.Collect
+	if !c.fromServer() || m.client == nil {
+		return
+	}
+	here := m.common.Checkpoints
+	m.common.Checkpoints = m.shared
+	defer func() { m.common.Checkpoints = here }()
+	var all []source
+	if o := c.Changes; o != nil {
+		topology := m.topology
+		if topology == nil {
+			topology = kube.NewTopology(kube.TopologyOptions{})
+		}
+		m.make(&all, "changes", func(x collector.Common) (collector.Collector, error) {
+			return kube.NewChanges(*o, m.client, topology, x)
+		})
+	}
+	if o := c.Events; o != nil {
+		m.make(&all, "events", func(x collector.Common) (collector.Collector, error) { return kube.NewEvents(*o, m.client, x) })
+	}
+	if c.Changes == nil && c.topologySource() == topologyCluster {
+		all = append(all, m.follow("topology", m.topology.FollowCluster))
+	}
+	x := m.common // it has no meter: its members have
+	x.Name = "cluster"
+	led, err := kube.Led(c.Lease, m.client, x, together(all))
+	if err != nil {
+		m.problems = append(m.problems, fmt.Errorf("collect.lease: %w", err))
+		return
+	}
+	*to = append(*to, source{"cluster", led})
+}
+
+// node makes what every node collects of itself.
+func (m *sourceMaker) node(to *[]source) {
+	c := &m.s.Collect
+	if m.topology != nil && !c.fromServer() {
+		switch c.topologySource() {
+		case topologyNode:
+			*to = append(*to, m.follow("topology", func(ctx context.Context, client *kube.Client, x *collector.Common) error {
+				return m.topology.FollowNode(ctx, client, m.s.nodeName(), x)
+			}))
+		case topologyCluster:
+			*to = append(*to, m.follow("topology", m.topology.FollowCluster))
+		}
+	}
+	if o := c.Logs; o != nil {
+		m.make(to, "logs", func(x collector.Common) (collector.Collector, error) {
+			var pods node.Pods
+			if m.topology != nil {
+				pods, x.Enricher = m.topology, nil // it is asked once a file
+			}
+			return node.NewLogs(*o, pods, x)
+		})
+	}
+	if o := c.Journal; o != nil {
+		m.make(to, "journal", func(x collector.Common) (collector.Collector, error) { return node.NewJournal(*o, x) })
+	}
+	if o := c.Kernel; o != nil {
+		m.make(to, "kernel", func(x collector.Common) (collector.Collector, error) { return node.NewKernel(*o, x) })
+	}
+}
+
+// follow keeps the topology up to date. It gives no records.
+func (m *sourceMaker) follow(name string, run func(context.Context, *kube.Client, *collector.Common) error) source {
+	c := m.commonOf(name)
+	return source{name, collecting(func(ctx context.Context, _ collector.Emit) error { return run(ctx, m.client, &c) })}
+}
+
+// collecting is a collector that is a function.
+type collecting func(ctx context.Context, emit collector.Emit) error
+
+// Run implements collector.Collector.
+func (r collecting) Run(ctx context.Context, emit collector.Emit) error { return r(ctx, emit) }
+
+// together runs several collectors as one, which ends when all have ended or one has failed.
+func together(all []source) collector.Collector {
+	return collecting(func(ctx context.Context, emit collector.Emit) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, x := range all {
+			group.Go(func() error { return x.run(ctx, emit) })
+		}
+		return group.Wait()
+	})
+}
+
+// sources makes every collector that the configuration asks for. shared are the checkpoints of what another process may take over. Its error
+// holds all problems.
+func (s *settings) sources(common collector.Common, shared collector.Checkpoints, meters *collector.Meters) ([]source, error) {
+	m := sourceMaker{s: s, common: common, shared: shared, meters: meters}
+	m.connect()
+	var all []source
+	m.cluster(&all)
+	m.node(&all)
+	for _, f := range s.Files {
+		m.make(&all, "files", func(c collector.Common) (collector.Collector, error) {
+			return collector.Open(s.fileOptions(f, &c))
+		})
+	}
+	return all, errors.Join(m.problems...)
 }

@@ -24,7 +24,13 @@ applies:
 files:
   - {path: /var/log/pods, zone: Europe/Berlin, from_end: true}
 collect:
+  lease: {namespace: ops, name: fw, duration: 20s}
+  topology: cluster
   events: {namespace: shop, probe: 5s, max_events: 1000}
+  changes: {kinds: [cert-manager.io/v1/certificates], certificates: true}
+  logs: {include: [{namespace: shop, labels: {app: cart}}], limit: {lines_per_second: 1000}}
+  journal: {units: [kubelet.service], priority: warning}
+  kernel: {}
 nats:
   url: nats://nats-0:4222,nats://nats-1:4222
   creds_file: /etc/forewarn/nats.creds
@@ -80,12 +86,14 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"destinations": {"notify:\n  - {name: a, type: webhook}\n  - {name: b, type: alertmanager}\n  - {name: c, type: webhook, urls: [\"::\"]}\n", []string{
 			"a webhook has exactly one", ":3:5: ", ":4:5: ",
 		}},
-		"no port":        {"listen: nowhere\n", []string{":1:9: ", "such as 127.0.0.1:9464"}},
-		"an open server": {"nats: {listen: \"0.0.0.0:4222\"}\n", []string{":1:16: ", "without a token anybody could connect", "token_file"}},
-		"two servers":    {"nats: {listen: \"0.0.0.0:4222\", url: \"nats://x\", token_file: t}\n", []string{":1:16: ", "no embedded server"}},
-		"no such port":   {"listen: 127.0.0.1:99999\n", []string{":1:9: "}},
-		"numbers":        {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
-		"too much":       {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
+		"no port":           {"listen: nowhere\n", []string{":1:9: ", "such as 127.0.0.1:9464"}},
+		"an open server":    {"nats: {listen: \"0.0.0.0:4222\"}\n", []string{":1:16: ", "without a token anybody could connect", "token_file"}},
+		"two servers":       {"nats: {listen: \"0.0.0.0:4222\", url: \"nats://x\", token_file: t}\n", []string{":1:16: ", "no embedded server"}},
+		"no such port":      {"listen: 127.0.0.1:99999\n", []string{":1:9: "}},
+		"collect":           {"collect:\n  topology: star\n  changes: {kinds: [pods]}\n  logs: {zone: Nowhere}\n", []string{":2:13: \"star\" is no source", ":3:", ":4:"}},
+		"a node's topology": {"collect: {topology: node, events: {}}\n", []string{":1:21: ", "the whole cluster"}},
+		"numbers":           {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
+		"too much":          {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := file(t, "forewarn.yaml", c.text)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +36,7 @@ type settings struct {
 
 	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
+	Node    string          `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this process runs on; $NODE_NAME without it."`
 	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
@@ -181,6 +184,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place(path, err.Error(), "see `forewarn config schema`"))
 		}
 	}
+	problems = append(problems, s.checkCollect(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}
@@ -202,6 +206,24 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	problems = append(problems, s.checkNumbers(place)...)
 	if _, err := s.tracking(); err != nil {
 		problems = append(problems, place("match", err.Error(), ""))
+	}
+	return problems
+}
+
+// checkCollect finds what does not go together in what is collected.
+func (s *settings) checkCollect(place func(path, message, suggestion string) signatures.Problem) (problems []signatures.Problem) {
+	switch c := &s.Collect; {
+	case c.Topology == "" || c.Topology == topologyCluster || c.Topology == topologyOff:
+	case c.Topology != topologyNode:
+		problems = append(problems, place("collect.topology", fmt.Sprintf("%q is no source of topology", c.Topology), "use cluster, node or off"))
+	case c.fromServer():
+		problems = append(problems, place("collect.topology", "what is collected from the API server is of the whole cluster, and not of one node", "leave it out, or collect logs in a process of their own"))
+	case s.nodeName() == "":
+		problems = append(problems, place("collect.topology", "the node has no name", "set node, or in a pod $NODE_NAME from spec.nodeName"))
+	}
+	wrong := s.Collect.check()
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		problems = append(problems, place("collect."+name, wrong[name].Error(), "see `forewarn config schema`"))
 	}
 	return problems
 }

@@ -37,13 +37,16 @@ type stream struct {
 	partNS int64
 	partAt uint64
 	partly bool
+	partID uint64
+	// inherited says that the line under way began in the file before.
+	inherited bool
 }
 
 func newCRI(in Input, _ []byte) Parser    { return newContainer(in, (*container).cri) }
 func newDocker(in Input, _ []byte) Parser { return newContainer(in, (*container).docker) }
 
 func newContainer(in Input, frame func(*container, []byte) (framed, bool)) Parser {
-	c := &container{in: in, stamps: NewStamps(in), frame: frame, plain: newLevelSets(in.Attrs)}
+	c := &container{in: in, stamps: NewStamps(in), frame: frame, plain: newLevelSets(in.Attrs), prev: in.Last}
 	c.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: c.line, settle: c.own}
 	for i, name := range [...]string{"stdout", "stderr"} {
 		c.out[i].sets = newLevelSets(in.Attrs.With(record.Stream, name))
@@ -53,6 +56,47 @@ func newContainer(in Input, frame func(*container, []byte) (framed, bool)) Parse
 }
 
 func (c *container) Kinds() uint8 { return logKinds }
+
+// Settled implements [Resumer].
+func (c *container) Settled() (offset uint64, last int64) {
+	offset = c.split.start()
+	for i := range c.out {
+		s := &c.out[i]
+		offset = min(offset, s.entry.settled(offset))
+		if s.partly {
+			offset = min(offset, s.partAt)
+		}
+	}
+	return offset, c.prev
+}
+
+// Inherit implements [Heir].
+func (c *container) Inherit(from Parser) {
+	old, ok := from.(*container)
+	if !ok {
+		return
+	}
+	c.prev = old.prev
+	for i := range c.out {
+		s, o := &c.out[i], &old.out[i]
+		s.entry.inherit(&o.entry)
+		if o.partly {
+			s.parts = append(s.parts[:0], o.parts...)
+			s.partly, s.inherited, s.partNS, s.partID, s.partAt = true, true, o.partNS, o.partID, c.in.Offset
+			o.partly = false
+		}
+	}
+}
+
+// Inherited implements [Heir].
+func (c *container) Inherited() bool {
+	for i := range c.out {
+		if s := &c.out[i]; s.entry.inherited || s.partly && s.inherited {
+			return true
+		}
+	}
+	return false
+}
 
 func (c *container) Write(p []byte) {
 	c.split.write(p)
@@ -74,8 +118,7 @@ func (c *container) Close() {
 	for i := range c.out {
 		if s := &c.out[i]; s.partly {
 			c.in.Counts.Add(LostPart, 1)
-			c.entry(s, s.parts, s.partNS, s.partAt)
-			s.partly = false
+			c.joined(s)
 		}
 	}
 	c.end()
@@ -116,7 +159,8 @@ func (c *container) line(line []byte, offset uint64) {
 		return
 	}
 	if !s.partly {
-		s.partly, s.partNS, s.partAt, s.parts = true, f.ns, offset, s.parts[:0]
+		s.partly, s.inherited, s.partNS, s.partAt, s.parts = true, false, f.ns, offset, s.parts[:0]
+		s.partID = c.in.id(offset)
 	}
 	if room := c.in.Limits.LineBytes - len(s.parts); len(f.text) > room {
 		if f.part || room > 0 {
@@ -127,10 +171,19 @@ func (c *container) line(line []byte, offset uint64) {
 	}
 	s.parts = append(s.parts, f.text...)
 	if !f.part {
-		s.partly = false
-		c.entry(s, s.parts, s.partNS, s.partAt)
-		s.entry.own()
+		c.joined(s)
 	}
+}
+
+// joined takes the line that was put together.
+func (c *container) joined(s *stream) {
+	s.partly = false
+	before := s.entry.lines
+	c.entry(s, s.parts, s.partNS, s.partAt)
+	if s.entry.lines == 1 && (before == 0 || s.entry.rec.Seq == s.partAt) {
+		s.entry.rec.ID, s.entry.inherited = s.partID, s.inherited
+	}
+	s.entry.own()
 }
 
 // entry takes one whole line of a stream.

@@ -22,6 +22,8 @@ const (
 	SkippedSample                // samples without a value (NaN)
 	RefusedRecord                // loss: records beyond the limits of a batch
 	BadInput                     // loss: compressed inputs that ended early or were damaged
+	UnreadBytes                  // loss: bytes of followed files that went away or were cut before they were read
+	VanishedFile                 // loss: followed files that went away while nothing read them: nobody knows what was written last
 	RemovedSecret                // secrets that were taken out of texts
 	numCounts
 )
@@ -31,7 +33,7 @@ var countNames = [numCounts]string{
 	UnframedLine: "unframed_lines", LostPart: "lost_parts", NoStamp: "records_without_stamp", FutureStamp: "stamps_not_believed",
 	BadItem: "bad_items", LargeItem: "large_items", RepeatedItem: "repeated_items", ForgottenObject: "forgotten_objects",
 	Unsorted: "unsorted_pieces", SkippedSample: "skipped_samples", RefusedRecord: "refused_records", BadInput: "bad_inputs",
-	RemovedSecret: "removed_secrets",
+	UnreadBytes: "unread_bytes", VanishedFile: "vanished_files", RemovedSecret: "removed_secrets",
 }
 
 // String returns the name under which it is shown.
@@ -45,7 +47,7 @@ func (c Count) String() string {
 // Loss reports whether counting c means that something which was read was lost.
 func (c Count) Loss() bool {
 	switch c {
-	case LongLine, SkippedBytes, LostPart, BadItem, LargeItem, RefusedRecord, BadInput:
+	case LongLine, SkippedBytes, LostPart, BadItem, LargeItem, RefusedRecord, BadInput, UnreadBytes, VanishedFile:
 		return true
 	default:
 		return false

@@ -32,6 +32,16 @@ var families = [...]Family{
 	{"lines", func([]byte) bool { return true }, newLines},
 }
 
+// Named returns the family of a name, nil when there is none.
+func Named(name string) *Family {
+	for i := range families {
+		if families[i].Name == name {
+			return &families[i]
+		}
+	}
+	return nil
+}
+
 // Names returns the names of all families.
 func Names() []string {
 	names := make([]string, len(families))

@@ -100,10 +100,15 @@ func (s *Series) Parse(line []byte) bool {
 	s.Labels = s.Labels[:0]
 	i := nameEnd(line, 0)
 	s.Name = string(line[:i])
-	if i < len(line) && line[i] == '{' {
+	switch {
+	case i == len(line):
+		return false
+	case line[i] == '{':
 		if i = s.labelSet(line, i+1); i < 0 {
 			return false
 		}
+	case !isBlank(line[i]):
+		return false
 	}
 	if s.Name == "" {
 		return false
@@ -173,6 +178,9 @@ func (s *Series) labelSet(b []byte, i int) int {
 			i++
 		}
 		if i < len(b) && b[i] != '=' && b[start] == '"' {
+			if s.Name != "" {
+				return -1
+			}
 			s.Name = key
 			continue
 		}

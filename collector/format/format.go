@@ -35,6 +35,31 @@ type Parser interface {
 	Kinds() uint8
 }
 
+// Resumer is a [Parser] that need not begin at the beginning of its input.
+type Resumer interface {
+	Parser
+	// Settled returns the offset up to which everything was given to the sink, and the time of the last entry. A parser that is opened
+	// with these as Input.Offset and Input.Last, and is written what follows, gives the rest: records that were given before have the
+	// ids that they had.
+	Settled() (offset uint64, last int64)
+}
+
+// Cursored is a [Parser] of entries that have cursors, by which whoever sends them goes on.
+type Cursored interface {
+	// Cursor returns the cursor of the last entry that was given, nil before the first. It is valid until the next write.
+	Cursor() []byte
+}
+
+// Heir is a [Resumer] that can go on with what the parser of the file before holds back, when a program goes on in another file in the
+// middle of a line or of a trace.
+type Heir interface {
+	Resumer
+	// Inherit takes over what from holds back, which must be of the same family and is used no more. Nothing must be written before.
+	Inherit(from Parser)
+	// Inherited reports whether something of it is held back still.
+	Inherited() bool
+}
+
 // Input describes what is read. The zero value of each field but Sink is usable.
 type Input struct {
 	// Sink takes the records. Required.
@@ -47,6 +72,8 @@ type Input struct {
 	Identity uint64
 	// Offset is where in the input the first byte that will be written stands.
 	Offset uint64
+	// Last is the time of the last entry before Offset, for what follows it without a stamp of its own; 0 when it is not known.
+	Last int64
 	// Location is where time stamps without a zone were written; nil is UTC.
 	Location *time.Location
 	// Now is the present, for records' observed times and against stamps of the future. The zero time trusts every stamp.

@@ -15,20 +15,28 @@ type journald struct {
 	origins origins
 	prev    int64
 	message []byte
+	cursor  []byte // of the last entry
 	sets    levelSets
 }
 
 func newJournald(in Input, _ []byte) Parser {
 	j := &journald{in: in, stamps: NewStamps(in), sets: newLevelSets(in.Attrs)}
 	j.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: j.line}
-	j.origins.base = in.Attrs
+	j.origins.base, j.prev = in.Attrs, in.Last
 	return j
 }
 
 func (j *journald) Kinds() uint8   { return logKinds }
 func (j *journald) Write(p []byte) { j.split.write(p) }
-func (j *journald) Flush()         { j.stamps.advance(j.in.now()) }
-func (j *journald) Close()         { j.split.close() }
+
+// Cursor implements [Cursored].
+func (j *journald) Cursor() []byte { return j.cursor }
+
+// Settled implements [Resumer].
+func (j *journald) Settled() (offset uint64, last int64) { return j.split.start(), j.prev }
+
+func (j *journald) Flush() { j.stamps.advance(j.in.now()) }
+func (j *journald) Close() { j.split.close() }
 
 func (j *journald) line(line []byte, offset uint64) {
 	if len(line) == 0 {
@@ -98,6 +106,9 @@ func (j *journald) line(line []byte, offset uint64) {
 		}
 	}
 	j.prev = ns
+	if len(cursor) > 0 {
+		j.cursor = append(j.cursor[:0], cursor...)
+	}
 	if len(text) == 0 {
 		return
 	}

@@ -47,6 +47,26 @@ func (m *members) next() (key, value []byte, ok bool) {
 	return key, b[i:end], true
 }
 
+// elements calls f with each element of the JSON list v as it is written. Like members it is lenient.
+func elements(v []byte, f func(element []byte)) {
+	i := skipSpace(v, 0)
+	if i >= len(v) || v[i] != '[' {
+		return
+	}
+	for i = skipSpace(v, i+1); i < len(v) && v[i] != ']'; i = skipSpace(v, i) {
+		if v[i] == ',' {
+			i++
+			continue
+		}
+		end := valueEnd(v, i)
+		if end < 0 {
+			return
+		}
+		f(v[i:end])
+		i = end
+	}
+}
+
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
 		i++

@@ -12,6 +12,8 @@ type jsonSplitter struct {
 	item func(value []byte, kind string)
 	// over is called at the end of each top-level value.
 	over func()
+	// head, if set, takes what a list says besides its items, up to them.
+	head func(value []byte)
 
 	buf     []byte // of the value under way, or of the list around the items
 	element []byte // of the element under way
@@ -117,6 +119,8 @@ func (s *jsonSplitter) structure(c byte) {
 				s.counts.Add(LargeItem, 1)
 			case !s.listed:
 				s.item(s.buf, "")
+			case s.head != nil:
+				s.head(s.buf)
 			}
 			s.buf = s.buf[:0]
 			s.over()

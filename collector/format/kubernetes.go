@@ -17,7 +17,7 @@ type kubernetes struct {
 	split   jsonSplitter
 	stamps  *Stamps
 	events  remembered[uint32]
-	objects remembered[*objectState]
+	objects *Objects
 	sorted  []record.Record
 	size    int // bytes in sorted, about
 	seq     uint64
@@ -25,7 +25,8 @@ type kubernetes struct {
 
 func newKubernetes(in Input, _ []byte) Parser {
 	k := &kubernetes{in: in, stamps: NewStamps(in)}
-	k.events.limit, k.objects.limit = in.Limits.Objects, in.Limits.Objects
+	k.events.limit = in.Limits.Objects
+	k.objects = newObjects(in, k.stamps, k.add)
 	k.split = jsonSplitter{max: in.Limits.ItemBytes, counts: in.Counts, item: func(v []byte, kind string) { k.item(v, kind, "") }, over: k.over}
 	return k
 }
@@ -79,6 +80,17 @@ func (k *kubernetes) item(value []byte, kind, verb string) {
 	case kind != "" && kind != "Status" && api != "audit.k8s.io/v1":
 		k.object(value, kind, api, verb)
 	default:
+		k.other(value)
+	}
+}
+
+// object compares an object with what is remembered of it.
+func (k *kubernetes) object(value []byte, kind, api, verb string) {
+	show := func() bool { return k.objects.Compare(value, kind, api, TellAll) }
+	if verb == "DELETED" {
+		show = func() bool { return k.objects.Deleted(value, kind, api) }
+	}
+	if !show() {
 		k.other(value)
 	}
 }
@@ -149,6 +161,7 @@ func (k *kubernetes) trusted(t time.Time) int64 {
 type remembered[V any] struct {
 	limit    int
 	new, old map[string]V
+	forget   func(V) // called with what is forgotten; may be nil
 }
 
 func (m *remembered[V]) get(key string) (v V, ok bool) {
@@ -168,9 +181,12 @@ func (m *remembered[V]) put(key string, v V, counts *Counts) {
 	if len(m.new) >= max(m.limit/2, 1) {
 		if _, known := m.new[key]; !known {
 			lost := 0
-			for key := range m.old {
+			for key, v := range m.old {
 				if _, kept := m.new[key]; !kept {
 					lost++
+					if m.forget != nil {
+						m.forget(v)
+					}
 				}
 			}
 			counts.Add(ForgottenObject, lost)
@@ -183,6 +199,18 @@ func (m *remembered[V]) put(key string, v V, counts *Counts) {
 func (m *remembered[V]) remove(key string) {
 	delete(m.new, key)
 	delete(m.old, key)
+}
+
+// each calls f with everything that is remembered.
+func (m *remembered[V]) each(f func(key string, v V)) {
+	for key, v := range m.new {
+		f(key, v)
+	}
+	for key, v := range m.old {
+		if _, newer := m.new[key]; !newer {
+			f(key, v)
+		}
+	}
 }
 
 // decodeObject decodes JSON with numbers as they are written.

@@ -1,9 +1,17 @@
 package format
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
+
+// leaf is one field of an object.
+type leaf struct {
+	value string
+	at    int64 // since when the element it belongs to has been so, by the object itself; 0 when it does not say
+}
 
 // objectDecoder takes an object apart into the fields that are compared: everything under status but noise, and what of spec and
 // metadata tells of trouble. The data of ConfigMaps and Secrets is never looked at.
@@ -13,19 +21,11 @@ import (
 type objectDecoder struct {
 	leaves map[string]leaf
 	stamps *Stamps
+	now    int64
 	newest int64 // the newest time that status tells of
+	due    int64 // when a field changes by time alone; 0 never
 	path   []byte
 	skip   string // the key that names the element about to be taken apart
-}
-
-// specFields are the parts of spec that are compared.
-func specField(key string) bool {
-	switch key {
-	case "replicas", "paused", "suspend", "unschedulable", "nodeName", "taints", "volumeName", "storageClassName", "holderIdentity",
-		"leaseTransitions", "minReplicas", "maxReplicas", "hard", "minAvailable", "maxUnavailable", "parallelism", "completions", "resources":
-		return true
-	}
-	return false
 }
 
 // noise is left out wherever it stands: identities and times that change without anything having happened, and copies of
@@ -34,23 +34,24 @@ func noise(key string) bool {
 	switch key {
 	case "lastTransitionTime", "lastUpdateTime", "lastHeartbeatTime", "lastProbeTime", "startedAt", "finishedAt", "renewTime",
 		"acquireTime", "containerID", "imageID", "uid", "resourceVersion", "machineID", "systemUUID", "images", "podIPs", "hostIPs", "hostIP",
-		"declaredFeatures", "daemonEndpoints", "volumeMounts", "managedFields", "timeAdded":
+		"declaredFeatures", "daemonEndpoints", "currentMetrics", "volumeMounts", "managedFields", "timeAdded":
 		return true
 	}
 	return false
 }
 
-func (d *objectDecoder) object(o map[string]any) {
-	d.walk("status", child(o, "status"), 0)
-	spec := child(o, "spec")
+func (d *objectDecoder) object(o *object) {
+	d.walk("status", child(o.parts, "status"), 0)
+	spec := child(o.parts, "spec")
 	for key, v := range spec {
-		if specField(key) {
+		if specField(o.kind, key) {
 			d.member("spec", key, v)
 		}
 	}
 	d.images("spec.containers", spec["containers"])
 	d.images("spec.template.spec.containers", child(child(spec, "template"), "spec")["containers"])
-	meta := child(o, "metadata")
+	d.kind(o)
+	meta := child(o.parts, "metadata")
 	for _, key := range [...]string{"generation", "finalizers"} {
 		if v, ok := meta[key]; ok {
 			d.member("metadata", key, v)
@@ -63,6 +64,15 @@ func (d *objectDecoder) object(o map[string]any) {
 		d.put("metadata.deletionTimestamp", text(meta["deletionTimestamp"]), at)
 		d.newest = max(d.newest, at)
 	}
+}
+
+// sorted returns what was found in order of the paths.
+func (d *objectDecoder) sorted() []namedLeaf {
+	all := make([]namedLeaf, 0, len(d.leaves))
+	for _, path := range slices.Sorted(maps.Keys(d.leaves)) {
+		all = append(all, namedLeaf{path, d.leaves[path]})
+	}
+	return all
 }
 
 func (d *objectDecoder) member(parent, key string, v any) {

@@ -22,7 +22,9 @@ func newLines(in Input, sample []byte) Parser {
 	l := &lines{in: in, stamps: NewStamps(in), sets: newLevelSets(in.Attrs)}
 	l.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: l.line, settle: l.entry.own}
 	l.entry.init(&l.in)
-	l.prev = firstStamp(in, sample)
+	if l.prev = in.Last; l.prev == 0 {
+		l.prev = firstStamp(in, sample)
+	}
 	return l
 }
 
@@ -54,6 +56,22 @@ func (l *lines) Close() {
 	l.split.close()
 	l.entry.end()
 }
+
+// Settled implements [Resumer].
+func (l *lines) Settled() (offset uint64, last int64) {
+	return l.entry.settled(l.split.start()), l.prev
+}
+
+// Inherit implements [Heir].
+func (l *lines) Inherit(from Parser) {
+	if old, ok := from.(*lines); ok {
+		l.entry.inherit(&old.entry)
+		l.prev, l.stamps = old.prev, old.stamps
+	}
+}
+
+// Inherited implements [Heir].
+func (l *lines) Inherited() bool { return l.entry.inherited }
 
 func (l *lines) line(line []byte, offset uint64) {
 	if len(line) == 0 {
@@ -116,6 +134,8 @@ type entry struct {
 	lines int
 	trace trace
 	json  bool
+
+	inherited bool // it began in the file before
 }
 
 func (e *entry) init(in *Input) { e.in = in }
@@ -125,6 +145,7 @@ func (e *entry) open() bool { return e.lines > 0 }
 // begin ends the entry before and begins one. text is kept until own is called.
 func (e *entry) begin(text []byte, offset uint64, ns int64, attrs record.Attrs) {
 	e.end()
+	e.inherited = false
 	e.rec = record.Record{Kind: record.Log, Time: ns, Seq: offset, ID: e.in.id(offset), Count: 1, Attrs: attrs}
 	e.text, e.owned, e.lines, e.json = text, false, 1, false
 	e.trace = noTrace
@@ -163,8 +184,38 @@ func (e *entry) end() {
 	}
 	e.rec.Text = e.text
 	e.rec.Observed = e.in.now()
+	if e.lines > 1 {
+		e.rec.ID = joinedID(e.rec.ID, e.lines)
+	}
 	e.in.Sink.Add(&e.rec)
-	e.lines, e.trace = 0, noTrace
+	e.lines, e.trace, e.inherited = 0, noTrace, false
+}
+
+// joinedID is the identity of an entry of several lines. What was given as its first line alone, because more did not come in time, and is
+// read again with all its lines is another observation: else it would be dropped as a repeat, and the further lines with it.
+func joinedID(first uint64, lines int) uint64 { return first ^ uint64(lines)*0xD6E8FEB86659FD93 }
+
+// settled returns where a parser begins that is to give the entry again, which is start when none is open.
+func (e *entry) settled(start uint64) uint64 {
+	switch {
+	case e.lines == 0:
+		return start
+	case e.inherited:
+		return e.in.Offset // what was read so far may belong to it
+	}
+	return e.rec.Seq
+}
+
+// inherit goes on with an entry of the file before.
+func (e *entry) inherit(old *entry) {
+	if old.lines == 0 {
+		return
+	}
+	old.own()
+	in, hold := e.in, e.hold
+	*e = *old
+	e.in, e.text, e.inherited = in, e.hold, true
+	old.lines, old.hold = 0, hold
 }
 
 // levelSets are the attributes of an origin's records at each level, made once.

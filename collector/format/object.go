@@ -2,164 +2,124 @@ package format
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/record"
 )
 
-// maxChangeValue is the most bytes of a field's value that are kept.
-const maxChangeValue = 4 << 10
-
-// maxLeaves is the most fields of one object that are compared.
-const maxLeaves = 5000
-
-// leaf is one field of an object.
-type leaf struct {
-	value string
-	at    int64 // since when the element it belongs to has been so, by the object itself; 0 when it does not say
+// object is what is read of an object: metadata without its managed fields, status, and what of spec and the rest is compared.
+type object struct {
+	id, uid       string // id is the uid, and what else is unique where there is none
+	kind, version string
+	attrs         attrSet
+	parts         map[string]any
+	written       int64         // when its fields were written last, in Unix nanoseconds; 0 when it does not say
+	certificate   *certificates // of a Secret of type kubernetes.io/tls
 }
 
-// objectState is what is remembered of an object.
-type objectState struct {
-	leaves map[string]leaf
-	last   int64 // the time of the last change
-}
-
-// object compares an object with what is remembered of it.
-func (k *kubernetes) object(value []byte, kind, api, verb string) {
-	var o map[string]any
-	if err := decodeObject(value, &o); err != nil {
-		k.in.Counts.Add(BadItem, 1)
-		return
+// seq orders an object's records, by its resource version and their order.
+func (o *object) seq(n int) uint64 {
+	v, err := strconv.ParseUint(o.version, 10, 52)
+	if err != nil {
+		return 0
 	}
-	meta := child(o, "metadata")
-	name, namespace, uid := text(meta["name"]), text(meta["namespace"]), text(meta["uid"])
+	return v<<12 | uint64(min(n, 1<<12-1))
+}
+
+// read decodes an object. Without one it returns whether that was counted.
+func (x *Objects) read(value []byte, kind, api string) (o *object, counted bool) {
+	if x.in.Live {
+		x.stamps.advance(x.in.now())
+	}
+	if !json.Valid(value) {
+		x.in.Counts.Add(BadItem, 1)
+		return nil, true
+	}
+	o = &object{kind: kind, parts: map[string]any{}}
+	for m := newMembers(value); ; {
+		key, v, ok := m.next()
+		if !ok {
+			break
+		}
+		switch key := string(key); {
+		case key == "metadata":
+			o.parts[key] = o.metadata(v, x.trusted)
+		case key == "spec":
+			o.parts[key] = pruned(v, func(key string) bool { return specPart(kind, key) })
+		case key == "status" || rootPart(kind, key):
+			o.parts[key] = decoded(v)
+		}
+	}
+	if kind == "Secret" {
+		o.certificate = certificateOf(value)
+	}
+	meta := o.meta()
+	name, namespace := text(meta["name"]), text(meta["namespace"])
 	if name == "" {
-		k.other(value)
-		return
+		return nil, false
 	}
-	id := firstOf(uid, kind+"/"+namespace+"/"+name)
-	attrs := objectAttrs(o, kind, api, namespace, name, uid)
-	if verb == "DELETED" {
-		k.deleted(o, id, attrs)
-		return
-	}
-	d := objectDecoder{leaves: map[string]leaf{}, stamps: k.stamps}
-	d.object(o)
-	was, known := k.objects.get(id)
-	if !known {
-		was = &objectState{}
-	}
-	at := k.objectTime(meta, &d, was, known)
-	k.objects.put(id, &objectState{leaves: d.leaves, last: max(at, was.last)}, k.in.Counts)
-
-	c := change{id: id, attrs: attrs, verb: "modified"}
-	if !known {
-		c.verb = "added"
-	}
-	before := k.seq
-	told := make(map[int64]bool, 8) // element times that were known before: what is new now happened after them
-	for _, l := range was.leaves {
-		told[l.at] = true
-	}
-	for _, path := range slices.Sorted(maps.Keys(d.leaves)) {
-		now, old := d.leaves[path], was.leaves[path]
-		if now.value == old.value {
-			continue
-		}
-		c.path, c.from, c.to, c.at = path, old.value, now.value, at
-		switch {
-		case now.at != 0 && (!told[now.at] && now.at >= was.last || !known):
-			c.at = now.at
-		case !known && !strings.HasPrefix(path, "status."):
-			c.at = firstOf(k.trusted(timeOf(meta["creationTimestamp"])), at)
-		}
-		k.addChange(c)
-	}
-	for _, path := range slices.Sorted(maps.Keys(was.leaves)) {
-		if _, still := d.leaves[path]; !still {
-			c.path, c.from, c.to, c.at = path, was.leaves[path].value, "", at
-			k.addChange(c)
-		}
-	}
-	switch {
-	case k.seq != before:
-	case known:
-		k.in.Counts.Add(RepeatedItem, 1)
-	default: // none of its fields is compared: that it is there is all there is to tell
-		c.path, c.from, c.to, c.at = "", "", "", at
-		k.addChange(c)
-	}
+	o.uid, o.version = text(meta["uid"]), text(meta["resourceVersion"])
+	o.id = firstOf(o.uid, kind+"/"+namespace+"/"+name)
+	o.attrs = objectAttrs(o.parts, kind, api, namespace, name, o.uid)
+	return o, true
 }
 
-// objectTime says when the object became what it is: when it was last written, by its managed fields; without them the newest
-// time in its status, if it is newer than what was seen before.
-func (k *kubernetes) objectTime(meta map[string]any, d *objectDecoder, was *objectState, known bool) int64 {
-	newest := int64(0)
-	if fields, ok := meta["managedFields"].([]any); ok {
-		for _, f := range fields {
-			if m, ok := f.(map[string]any); ok {
-				newest = max(newest, k.trusted(timeOf(m["time"])))
+func (o *object) meta() map[string]any { return child(o.parts, "metadata") }
+
+// metadata decodes what is needed of the metadata. What each manager wrote is often longer than all the rest: only when it did is read.
+func (o *object) metadata(v []byte, trusted func(time.Time) int64) map[string]any {
+	if managers, ok := member(v, "managedFields"); ok {
+		elements(managers, func(m []byte) {
+			if at, ok := member(m, "time"); ok {
+				o.written = max(o.written, trusted(timeOf(string(unquoted(at)))))
 			}
+		})
+	}
+	return pruned(v, func(key string) bool {
+		switch key {
+		case "name", "namespace", "uid", "resourceVersion", "generation", "labels", "ownerReferences", "finalizers", "creationTimestamp",
+			"deletionTimestamp", "deletionGracePeriodSeconds":
+			return true
 		}
-	}
-	switch {
-	case newest != 0:
-		return newest
-	case d.newest > was.last:
-		return d.newest
-	case known && !k.in.Live:
-		return was.last
-	case known:
-		return firstOf(k.in.now(), was.last)
-	}
-	return firstOf(k.trusted(timeOf(meta["creationTimestamp"])), k.in.written())
-}
-
-func (k *kubernetes) deleted(o map[string]any, id string, attrs attrSet) {
-	was, known := k.objects.get(id)
-	if !known {
-		was = &objectState{}
-	}
-	meta := child(o, "metadata")
-	d := objectDecoder{leaves: map[string]leaf{}, stamps: k.stamps}
-	d.object(o)
-	at := max(k.objectTime(meta, &d, was, known), k.trusted(timeOf(meta["deletionTimestamp"])))
-	k.objects.remove(id)
-	k.addChange(change{id: id, attrs: attrs, verb: "deleted", at: at})
-}
-
-// change is one field that became another value.
-type change struct {
-	id, path, from, to, verb string
-	at                       int64
-	attrs                    attrSet
-}
-
-func (k *kubernetes) addChange(c change) {
-	a := maps.Clone(c.attrs)
-	a.set(record.ChangePath, c.path)
-	a.set(record.ChangeFrom, c.from)
-	a.set(record.ChangeTo, c.to)
-	a.set(record.ChangeVerb, c.verb)
-	if rest, ok := strings.CutPrefix(c.path, "status."); ok && a[record.ObjectKind] == "Pod" {
-		if list, element, ok := strings.Cut(rest, "["); ok && strings.HasSuffix(list, "ontainerStatuses") {
-			name, _, _ := strings.Cut(element, "]")
-			a.set(record.Container, name)
-		}
-	}
-	text := c.path + ": " + c.from + " -> " + c.to
-	if c.path == "" {
-		text = c.verb
-	}
-	k.add(record.Record{
-		Kind: record.Change, Time: c.at, Text: []byte(text), Attrs: a.over(k.in.Attrs),
-		ID: record.Identity("change", c.id, c.verb, c.path, c.from, c.to, strconv.FormatInt(c.at, 36)),
+		return false
 	})
+}
+
+// pruned decodes the members of a JSON object that are wanted.
+func pruned(v []byte, wanted func(key string) bool) map[string]any {
+	parts := map[string]any{}
+	for m := newMembers(v); ; {
+		key, v, ok := m.next()
+		if !ok {
+			return parts
+		}
+		if key := string(key); wanted(key) {
+			parts[key] = decoded(v)
+		}
+	}
+}
+
+// decoded decodes a JSON value that is known to be valid.
+func decoded(v []byte) any {
+	var a any
+	if decodeObject(v, &a) != nil {
+		return nil
+	}
+	return a
+}
+
+// member returns the member of a JSON object that is called name, as it is written.
+func member(v []byte, name string) (value []byte, ok bool) {
+	for m := newMembers(v); ; {
+		key, v, more := m.next()
+		switch {
+		case !more:
+			return nil, false
+		case string(key) == name:
+			return v, true
+		}
+	}
 }
 
 // objectAttrs says what the object is and where it belongs.
@@ -205,19 +165,9 @@ func objectAttrs(o map[string]any, kind, api, namespace, name, uid string) attrS
 
 // owner puts an object under the top of its owner chain, as far as that can be told from here.
 func (a attrSet) owner(kind, name, hash string) {
-	switch kind {
-	case "Node": // a static pod; it is no workload
-		return
-	case "ReplicaSet":
-		if top, ok := strings.CutSuffix(name, "-"+hash); ok && hash != "" {
-			kind, name = "Deployment", top
-		} else if top, owner, ok := WorkloadOfReplicaSet(name); ok {
-			kind, name = top, owner
-		}
-	case "Job":
-		kind, name = workloadOfJob(name)
+	if kind, name = TopOwner(kind, name, hash); kind != "" {
+		a.workload(kind, name)
 	}
-	a.workload(kind, name)
 }
 
 func child(m map[string]any, key string) map[string]any {

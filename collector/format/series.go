@@ -6,6 +6,9 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 )
 
+// MaxLabels is how many labels of a series become attributes. Those behind them are left out, but for what they tell of the topology.
+const MaxLabels = 40
+
 // SeriesAttrs returns the attributes of a sample: its metric's name, its labels, and the topology that the labels tell of, on top of base.
 //
 // Where Prometheus found a label of its target and one of the series by the same name, the series' own is called exported_namespace and so on. Then
@@ -20,8 +23,10 @@ func SeriesAttrs(metric string, labels []Label, base record.Attrs) record.Attrs 
 			exported = exported || l.Value != ""
 		}
 	}
-	for _, l := range labels {
-		a.set(record.LabelPrefix+l.Name, l.Value)
+	for i, l := range labels {
+		if i < MaxLabels {
+			a.set(record.LabelPrefix+l.Name, l.Value)
+		}
 		name, own := strings.CutPrefix(l.Name, "exported_")
 		if exported && !own {
 			switch name {

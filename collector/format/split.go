@@ -12,6 +12,7 @@ type splitter struct {
 
 	carry    []byte // the beginning of a line whose end did not come yet
 	offset   uint64 // of the next byte
+	cut      uint64 // where the line that is being skipped began
 	skipping bool   // until the end of a line that was cut
 }
 
@@ -52,7 +53,8 @@ func (s *splitter) keep(p []byte) {
 	s.carry = append(s.carry, p...)
 	s.offset += uint64(len(p))
 	if len(s.carry) > s.max {
-		s.deliver(s.carry, s.offset-uint64(len(s.carry)))
+		s.cut = s.offset - uint64(len(s.carry))
+		s.deliver(s.carry, s.cut)
 		s.carry, s.skipping = s.carry[:0], true
 	}
 }
@@ -68,6 +70,14 @@ func (s *splitter) deliver(text []byte, offset uint64) {
 	}
 	s.counts.Add(Lines, 1)
 	s.line(text, offset)
+}
+
+// start returns where the line begins that is not delivered yet, or not to its end.
+func (s *splitter) start() uint64 {
+	if s.skipping {
+		return s.cut
+	}
+	return s.offset - uint64(len(s.carry))
 }
 
 // close delivers a last line that has no end.

@@ -23,11 +23,30 @@ func newSyslog(in Input, sample []byte) Parser {
 	s.split = splitter{counts: in.Counts, max: in.Limits.LineBytes, offset: in.Offset, line: s.line, settle: s.entry.own}
 	s.entry.init(&s.in)
 	s.origins.base = in.Attrs
-	s.prev = firstStamp(in, sample)
+	if s.prev = in.Last; s.prev == 0 {
+		s.prev = firstStamp(in, sample)
+	}
 	return s
 }
 
 func (s *syslog) Kinds() uint8 { return logKinds }
+
+// Settled implements [Resumer].
+func (s *syslog) Settled() (offset uint64, last int64) {
+	return s.entry.settled(s.split.start()), s.prev
+}
+
+// Inherit implements [Heir].
+func (s *syslog) Inherit(from Parser) {
+	if old, ok := from.(*syslog); ok {
+		s.entry.inherit(&old.entry)
+		s.prev, s.stamps = old.prev, old.stamps
+		s.open = append(s.open[:0], old.open...)
+	}
+}
+
+// Inherited implements [Heir].
+func (s *syslog) Inherited() bool { return s.entry.inherited }
 
 func (s *syslog) Write(p []byte) {
 	s.split.write(p)
@@ -168,7 +187,7 @@ func (o *origins) at(host, program []byte, level Level) record.Attrs {
 		a := attrSet{}
 		a.set(record.Host, string(host))
 		a.set(record.Component, string(program))
-		if isNodeProgram(string(program)) {
+		if isNodeProgram(string(program)) && o.base.Value(record.Node) == "" {
 			a.set(record.Node, string(host))
 		}
 		made := newLevelSets(a.over(o.base))

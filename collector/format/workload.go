@@ -21,6 +21,25 @@ func WorkloadOfReplicaSet(set string) (kind, name string, ok bool) {
 	return "Deployment", set[:i], true
 }
 
+// TopOwner tells the top of the owner chain by the name of the owner that controls a pod, and by the pod's label pod-template-hash if it has one. It is
+// exact but for Jobs and for ReplicaSets that are not a Deployment's. A pod that its node owns has no workload.
+func TopOwner(kind, name, hash string) (topKind, topName string) {
+	switch kind {
+	case "Node":
+		return "", ""
+	case "ReplicaSet":
+		if top, ok := strings.CutSuffix(name, "-"+hash); ok && hash != "" {
+			return "Deployment", top
+		}
+		if top, owner, ok := WorkloadOfReplicaSet(name); ok {
+			return top, owner
+		}
+	case "Job":
+		return workloadOfJob(name)
+	}
+	return kind, name
+}
+
 // generated reports whether s has only the letters and digits of names that Kubernetes makes up: no vowels, nor digits that
 // look like them.
 func generated(s string) bool { return strings.Trim(s, "bcdfghjklmnpqrstvwxz2456789") == "" }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -46,8 +47,9 @@ type Client struct {
 	// Config is for those of client-go's own clients that are needed besides. It must not be written to: copy it (rest.CopyConfig).
 	Config *rest.Config
 
-	rest    rest.Interface
-	timeout time.Duration
+	rest      rest.Interface
+	timeout   time.Duration
+	namespace string // of the pod, or of the kubeconfig's context
 }
 
 // Connect makes a client without asking the server anything, so that it succeeds while the server is away. Its error says what is wrong with
@@ -63,7 +65,7 @@ func Connect(o ConnectOptions) (*Client, error) {
 	if o.Timeout < 0 {
 		problems = append(problems, fmt.Errorf("timeout %s: it cannot be negative; leave it out for 60s", time.Duration(o.Timeout)))
 	}
-	config, err := o.access()
+	config, namespace, err := o.access()
 	if err = errors.Join(append(problems, err)...); err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
@@ -72,7 +74,12 @@ func Connect(o ConnectOptions) (*Client, error) {
 	config.WarningHandlerWithContext = rest.NoWarnings{}
 	config.Dial = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	config.Timeout = 0 // it would end watches; each request has a limit of its own
-	return newClient(config, cmp.Or(time.Duration(o.Timeout), time.Minute))
+	c, err := newClient(config, cmp.Or(time.Duration(o.Timeout), time.Minute))
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kubernetes: %w", advise(err))
+	}
+	c.namespace = namespace
+	return c, nil
 }
 
 func newClient(config *rest.Config, timeout time.Duration) (*Client, error) {
@@ -84,20 +91,24 @@ func newClient(config *rest.Config, timeout time.Duration) (*Client, error) {
 	plain.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(plain)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Kubernetes: %w", advise(err))
+		return nil, err
 	}
-	return &Client{Config: config, rest: client, timeout: timeout}, nil
+	return &Client{Config: config, rest: client, timeout: timeout, namespace: metav1.NamespaceDefault}, nil
 }
 
-// access finds the server and the credentials.
-func (o ConnectOptions) access() (*rest.Config, error) {
+// namespaceFile is where a pod finds its namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// access finds the server, the credentials and the namespace that we are at home in.
+func (o ConnectOptions) access() (*rest.Config, string, error) {
 	if o.Kubeconfig == "" && o.Context == "" {
 		config, err := rest.InClusterConfig()
 		if err == nil {
-			return config, nil
+			namespace, _ := os.ReadFile(namespaceFile) // it is beside the token, which was read
+			return config, cmp.Or(strings.TrimSpace(string(namespace)), metav1.NamespaceDefault), nil
 		}
 		if !errors.Is(err, rest.ErrNotInCluster) {
-			return nil, fmt.Errorf("use the pod's service account: %w: set automountServiceAccountToken in the pod, or name a kubeconfig", err)
+			return nil, "", fmt.Errorf("use the pod's service account: %w: set automountServiceAccountToken in the pod, or name a kubeconfig", err)
 		}
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
@@ -108,21 +119,25 @@ func (o ConnectOptions) access() (*rest.Config, error) {
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.Context})
 	config, err := loader.ClientConfig()
 	if raw, bad := loader.RawConfig(); bad == nil && o.Context != "" && raw.Contexts[o.Context] == nil {
-		return nil, fmt.Errorf("kubeconfig has no context %q: kubectl config get-contexts lists those there are", o.Context)
+		return nil, "", fmt.Errorf("kubeconfig has no context %q: kubectl config get-contexts lists those there are", o.Context)
 	}
 	switch {
 	case err == nil:
-		return config, nil
+		namespace, _, err := loader.Namespace()
+		if err != nil {
+			return nil, "", fmt.Errorf("kubeconfig: %w", err)
+		}
+		return config, namespace, nil
 	case clientcmd.IsEmptyConfig(err) && o.Kubeconfig == "":
-		return nil, errors.New("this is no pod, and neither $KUBECONFIG nor ~/.kube/config names a cluster: name a kubeconfig")
+		return nil, "", errors.New("this is no pod, and neither $KUBECONFIG nor ~/.kube/config names a cluster: name a kubeconfig")
 	case clientcmd.IsEmptyConfig(err):
-		return nil, fmt.Errorf("kubeconfig %s names no cluster: name another, or write one with kubectl config", o.Kubeconfig)
+		return nil, "", fmt.Errorf("kubeconfig %s names no cluster: name another, or write one with kubectl config", o.Kubeconfig)
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("read kubeconfig: %w: check the path, and that the volume with it is mounted", err)
+		return nil, "", fmt.Errorf("read kubeconfig: %w: check the path, and that the volume with it is mounted", err)
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("read kubeconfig: %w: the process must be allowed to read it", err)
+		return nil, "", fmt.Errorf("read kubeconfig: %w: the process must be allowed to read it", err)
 	}
-	return nil, fmt.Errorf("kubeconfig: %w", err)
+	return nil, "", fmt.Errorf("kubeconfig: %w", err)
 }
 
 // Host is where the API server is, for messages.

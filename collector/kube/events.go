@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -80,9 +81,12 @@ func (e *events) Run(ctx context.Context, emit collector.Emit) error {
 	}
 }
 
+// name is that of the source, and of its checkpoints: several clusters may share a stream.
+func (e *events) name() string { return strings.TrimSuffix(e.common.Name+"/"+e.common.Cluster, "/") }
+
 // serve collects until ctx is done, an emit fails or the position cannot be kept.
 func (e *events) serve(ctx context.Context, emit collector.Emit) error {
-	ledger := newEventsLedger(e.common.Checkpoints, e.common.Name, e.o.MaxEvents, emit)
+	ledger := newEventsLedger(e.common.Checkpoints, e.name(), e.o.MaxEvents, emit)
 	damaged, err := ledger.load(ctx)
 	if damaged != nil {
 		e.common.Log().Error("the position of the events is lost: all that the server has are collected again, under the same ids", "error", damaged)
@@ -90,7 +94,7 @@ func (e *events) serve(ctx context.Context, emit collector.Emit) error {
 	if err != nil {
 		return err
 	}
-	outlet, err := e.common.Outlet("", nil, ledger.emit, record.Event)
+	outlet, err := e.common.Outlet(e.common.Cluster, nil, ledger.emit, record.Event)
 	if err != nil {
 		return err
 	}

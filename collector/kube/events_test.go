@@ -149,7 +149,7 @@ func TestTrap3RestartsNeitherRepeatNorLose(t *testing.T) {
 			m.lives.Store(1 << 60) // it is asked to end
 			time.AfterFunc(time.Duration(1+rand.IntN(20))*time.Millisecond, cancel)
 		}
-		x, err := NewEvents(EventsOptions{Probe: signatures.Duration(20 * time.Millisecond)}, f.client(t), collector.Common{Name: "events", Checkpoints: m})
+		x, err := NewEvents(EventsOptions{Probe: signatures.Duration(20 * time.Millisecond)}, f.client(t), collector.Common{Name: "events", Cluster: "test", Checkpoints: m})
 		require.NoError(t, err)
 		e := x.(*events)
 		e.pause, e.quiet, e.backoff = time.Millisecond, time.Millisecond, collector.Backoff{Min: time.Millisecond, Max: 5 * time.Millisecond}

@@ -1,0 +1,9 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package node
+
+import "os/exec"
+
+const canChroot = false
+
+func chroot(*exec.Cmd, string) {}

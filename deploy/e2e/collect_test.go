@@ -1,0 +1,69 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/deploy/cluster"
+)
+
+// connect gives a client that may do what needs say and nothing else.
+func connect(t *testing.T, c *cluster.Cluster, name string, needs ...kube.Needs) *kube.Client {
+	t.Helper()
+	var rules []rbacv1.PolicyRule
+	for _, n := range needs {
+		rules = append(rules, n...)
+	}
+	_, kubeconfig, err := c.ServiceAccount(t.Context(), "forewarn", name, rules...)
+	require.NoError(t, err)
+	client, err := kube.Connect(kube.ConnectOptions{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	return client
+}
+
+// run runs collectors until the test ends, and fails it when one ended before or for another reason.
+func run(t *testing.T, w *witness, collectors ...collector.Collector) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, len(collectors))
+	for _, c := range collectors {
+		go func() {
+			err := c.Run(ctx, w.emit)
+			if ctx.Err() == nil {
+				t.Errorf("a collector ended by itself: %v", err)
+			}
+			ended <- err
+		}()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range collectors {
+			require.ErrorIs(t, <-ended, context.Canceled)
+		}
+	})
+}
+
+func common(t *testing.T, name string, meters *collector.Meters) collector.Common {
+	t.Helper()
+	return collector.Common{
+		Name: name, Cluster: "testbed", Meter: meters.For(name),
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+}
+
+func collectEvents(t *testing.T, c *cluster.Cluster, w *witness) {
+	t.Helper()
+	meters, err := collector.NewMeters(nil)
+	require.NoError(t, err)
+	events, err := kube.NewEvents(kube.EventsOptions{}, connect(t, c, "events", kube.EventsNeeds()), common(t, "events", meters))
+	require.NoError(t, err)
+	run(t, w, events)
+}
