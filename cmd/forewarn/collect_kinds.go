@@ -10,8 +10,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/alerts"
 	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/collector/metrics"
 	"github.com/forewarn/forewarn/collector/node"
+	"github.com/forewarn/forewarn/signatures"
+	"github.com/forewarn/forewarn/signatures/catalog"
+	"github.com/forewarn/forewarn/signatures/cre"
 )
 
 // collectSettings say what is collected besides files. What stands there is collected, `{}` with the defaults.
@@ -25,6 +30,9 @@ type collectSettings struct {
 	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
 	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of this node."`
 	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"What the kernel of this node says."`
+
+	Metrics *metrics.Options `yaml:"metrics,omitempty" json:"metrics,omitempty" doc:"Metric samples; only those that a signature looks at."`
+	Alerts  *alerts.Options  `yaml:"alerts,omitempty" json:"alerts,omitempty" doc:"The alerts that an Alertmanager sends to a webhook."`
 }
 
 // Where topology comes from.
@@ -39,7 +47,7 @@ func (s *collectSettings) fromServer() bool { return s.Events != nil || s.Change
 
 // any reports whether anything is collected.
 func (s *collectSettings) any() bool {
-	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil
+	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil || s.Metrics != nil || s.Alerts != nil
 }
 
 // check makes every collector and throws it away, for what is wrong with its options.
@@ -71,6 +79,14 @@ func (s *collectSettings) check() map[string]error {
 		x, err := node.NewKernel(*o, c)
 		made("kernel", x, err)
 	}
+	if o := s.Metrics; o != nil {
+		x, err := metrics.New(*o, c)
+		made("metrics", x, err)
+	}
+	if o := s.Alerts; o != nil {
+		x, err := alerts.New(*o, c)
+		made("alerts", x, err)
+	}
 	return wrong
 }
 
@@ -90,8 +106,14 @@ func (s *collectSettings) topologySource() string {
 	return cmp.Or(s.Topology, topologyOff)
 }
 
-// nodeName is that of the node that the process runs on.
-func (s *settings) nodeName() string { return cmp.Or(s.Node, os.Getenv("NODE_NAME")) }
+// nodeName is that of the node that the process runs on, empty when it is not known. The name of a pod's host is the pod's.
+func (s *settings) nodeName() string {
+	name := cmp.Or(s.Node, os.Getenv("NODE_NAME"))
+	if name == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		name, _ = os.Hostname()
+	}
+	return name
+}
 
 // sourceMaker makes the sources of a process one after the other, and keeps what is wrong with each.
 type sourceMaker struct {
@@ -209,6 +231,44 @@ func (m *sourceMaker) node(to *[]source) {
 	}
 }
 
+// receivers make what listens, or asks others than the API server.
+func (m *sourceMaker) receivers(to *[]source) {
+	c := &m.s.Collect
+	if o := c.Metrics; o != nil {
+		m.make(to, "metrics", func(x collector.Common) (collector.Collector, error) {
+			collected, err := metrics.New(*o, x)
+			if err != nil {
+				return nil, err
+			}
+			return m.s.withNeeds(collected), nil
+		})
+	}
+	if o := c.Alerts; o != nil {
+		m.make(to, "alerts", func(x collector.Common) (collector.Collector, error) { return alerts.New(*o, x) })
+	}
+}
+
+// withNeeds runs a collector of metrics, and tells it what the signatures look at, also when their files change.
+func (s *settings) withNeeds(x *metrics.Collector) collector.Collector {
+	look := func() {
+		var builtin *signatures.Set
+		if !s.NoCatalog {
+			builtin, _ = signatures.LoadFS(catalog.FS, signatures.Options{})
+		}
+		own, _ := signatures.Load(s.Signatures, signatures.Options{Foreign: cre.Options{Sources: s.Sources}.Read}) // the matcher tells what is wrong
+		x.Need(signatures.MetricNeeds(signatures.Merge(builtin, own)))
+	}
+	return collecting(func(ctx context.Context, emit collector.Emit) error {
+		look()
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return x.Run(ctx, emit) })
+		if len(s.Signatures) > 0 {
+			group.Go(func() error { return signatures.Follow(ctx, s.Signatures, signatures.WatchOptions{}, look) })
+		}
+		return group.Wait()
+	})
+}
+
 // follow keeps the topology up to date. It gives no records.
 func (m *sourceMaker) follow(name string, run func(context.Context, *kube.Client, *collector.Common) error) source {
 	c := m.commonOf(name)
@@ -240,6 +300,7 @@ func (s *settings) sources(common collector.Common, shared collector.Checkpoints
 	var all []source
 	m.cluster(&all)
 	m.node(&all)
+	m.receivers(&all)
 	for _, f := range s.Files {
 		m.make(&all, "files", func(c collector.Common) (collector.Collector, error) {
 			return collector.Open(s.fileOptions(f, &c))

@@ -146,7 +146,11 @@ spec:
         {{- if and (eq .part "node") $v.kmsg }}
         privileged: true
         {{- else }}
-        capabilities: {drop: [ALL]}
+        capabilities:
+          drop: [ALL]
+          {{- if and (eq .part "node") (default false $v.journal) }}
+          add: [SYS_CHROOT]
+          {{- end }}
         {{- end }}
       volumeMounts:
         - {name: config, mountPath: /etc/forewarn/config, readOnly: true}
