@@ -19,7 +19,7 @@ func secretName(b []byte) strength {
 	}
 	name := b[n:]
 	switch {
-	case ends(name, "password"), ends(name, "passwd"), ends(name, "passphrase"), ends(name, "key-data"), ends(name, "amz-signature"):
+	case ends(name, "password"), ends(name, "passwd"), ends(name, "_pass"), ends(name, "passphrase"), ends(name, "key-data"), ends(name, "amz-signature"):
 		return strong
 	case ends(name, "key"):
 		rest := bytes.TrimRight(name[:len(name)-3], "_-")
@@ -275,7 +275,7 @@ func harmless(v []byte) bool {
 	}
 	switch string(bytes.ToLower(bytes.TrimRight(v, ".!"))) {
 	case "null", "nil", "none", "true", "false", "empty", "expired", "invalid", "missing", "required", "incorrect", "wrong", "unset", "redacted",
-		"hidden", "unknown", "not", "yes", "undefined", "denied", "failed", "revoked", "rejected", "mismatch", "disabled", "optional", "omitted":
+		"hidden", "unknown", "not", "yes", "undefined", "denied", "failed", "revoked", "rejected", "mismatch", "disabled", "optional", "omitted", "all", "any":
 		return true
 	}
 	return false
