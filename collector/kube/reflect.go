@@ -36,8 +36,10 @@ type reflector struct {
 	log      *slog.Logger
 	now      func() time.Time
 	backoff  collector.Backoff
-	// slow is how often a kind is tried again that the server lacks or does not let us read.
+	// slow is how long it takes at most until a kind is tried again that the server lacks or does not let us read.
 	slow time.Duration
+	// settle is for how long a refusal of what was granted before is taken for a server that has just begun and not yet read its roles.
+	settle time.Duration
 	// idle is how long a watch may be silent: the server sends bookmarks about every minute.
 	idle time.Duration
 	page int
@@ -54,12 +56,17 @@ type reflector struct {
 	once   sync.Once
 	unpage bool // the server forgot the list's snapshot between two pages: take it in one
 	denied bool // and that was told
+
+	seldom  collector.Backoff // between tries while the kind is refused
+	granted bool              // it could be read once
+	refused time.Time         // since when it has been refused; zero when it is not
 }
 
 const (
 	pageSize   = 500
 	watchFor   = 8 * time.Minute // how long a watch lasts at least; up to half more, so that not all end together
 	slowRetry  = 5 * time.Minute
+	settleTime = 30 * time.Second
 	watchIdle  = 3 * time.Minute
 	maxObjectB = 8 << 20
 )
@@ -67,7 +74,7 @@ const (
 func newReflector(client *Client, r resource, into follower, c *collector.Common) *reflector {
 	return &reflector{
 		client: client, resource: r, into: into, meter: c.Meter, log: c.Log().With("kind", r.String()), now: c.Clock(),
-		slow: slowRetry, idle: watchIdle, page: pageSize, tried: make(chan struct{}),
+		slow: slowRetry, settle: settleTime, idle: watchIdle, page: pageSize, tried: make(chan struct{}),
 	}
 }
 
@@ -96,9 +103,10 @@ func (r *reflector) run(ctx context.Context) error {
 			r.version = ""
 			r.mu.Unlock()
 			r.meter.Lost("gaps", 1)
-		case absent(err):
+		case absent(err) && r.lasts():
 			r.deny(err)
-			if seldom := (collector.Backoff{Min: r.slow, Max: r.slow}); !seldom.Wait(ctx) {
+			r.seldom.Min, r.seldom.Max = r.slow/10, r.slow
+			if !r.seldom.Wait(ctx) {
 				return context.Cause(ctx)
 			}
 			continue
@@ -135,6 +143,14 @@ func (r *reflector) cycle(ctx context.Context) error {
 // accept takes the version of a list that is complete.
 func (r *reflector) accept(version string) { r.version = version }
 
+// lasts reports whether a kind is refused for good, as far as can be told: one that could be read has been refused for a while.
+func (r *reflector) lasts() bool {
+	if r.refused.IsZero() {
+		r.refused = r.now()
+	}
+	return !r.granted || r.now().Sub(r.refused) >= r.settle
+}
+
 // deny tells once that a kind cannot be read. It does not count for what the collector knows: what nobody may see cannot be waited for.
 func (r *reflector) deny(err error) {
 	r.known.deny(true)
@@ -153,6 +169,8 @@ func (r *reflector) deny(err error) {
 
 func (r *reflector) permit() {
 	r.known.deny(false)
+	r.seldom.Reset()
+	r.granted, r.refused = true, time.Time{}
 	if r.denied {
 		r.denied = false
 		r.log.Info("this kind can be watched now")
