@@ -92,8 +92,11 @@ func (l *load) work(ctx context.Context, worker int) {
 	}
 }
 
-// persist does a write until it has succeeded. It says the same each time, so that one whose answer was lost does no harm.
+// persist does a write until it has succeeded. It says the same each time, so that one whose answer was lost does no harm. It goes on when
+// ctx is done: a write that is abandoned may still be made later.
 func persist(ctx context.Context, write func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	for ctx.Err() == nil {
 		err := write(ctx)
 		if err == nil || apierrors.IsAlreadyExists(err) {
