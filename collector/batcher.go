@@ -41,14 +41,22 @@ func newBatcher(o *Options, counts *format.Counts) *batcher {
 }
 
 // Add implements [format.Sink].
-func (b *batcher) Add(r *record.Record) {
+func (b *batcher) Add(r *record.Record) { b.add(r, b.builder.Add) }
+
+// shared is the sink of parsers whose records share their attributes.
+type shared struct{ *batcher }
+
+// Add implements [format.Sink].
+func (s shared) Add(r *record.Record) { s.add(r, s.builder.AddShared) }
+
+func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
 	if b.redact != nil {
 		b.counts.Add(format.RemovedSecret, b.redact.record(r))
 	}
-	err := b.builder.Add(r)
+	err := add(r)
 	if errors.Is(err, record.ErrFull) {
 		b.cut(false)
-		err = b.builder.Add(r)
+		err = add(r)
 	}
 	if err != nil {
 		b.counts.Add(format.RefusedRecord, 1)

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,14 +19,55 @@ const lookShare = 20
 // look finds files that are new, renamed, cut or gone.
 func (fw *follower) look(ctx context.Context) error {
 	fw.needLook = false
-	begun := time.Now()
+	clear(fw.near)
 	fw.now, fw.ticked = fw.o.Now(), time.Now()
 	looked := fw.now
-	d := discover(fw.files.names, func(path string) bool { return fw.trails[path] != nil })
+	d := discover(fw.files.names, fw.known)
 	fw.watch.watch(d.dirs)
+	fw.below = d.below
 	for _, t := range fw.byID {
 		t.absent++
 	}
+	seen, err := fw.lookAt(ctx, d)
+	if err != nil {
+		return err
+	}
+	for id := range fw.left {
+		if !seen[id] {
+			delete(fw.left, id)
+		}
+	}
+	for id := range fw.copies {
+		if !seen[id] {
+			delete(fw.copies, id)
+		}
+	}
+	err = fw.leave(ctx)
+	if !fw.began {
+		fw.vanished()
+	}
+	fw.began, fw.looked = true, looked
+	took := time.Since(fw.ticked)
+	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
+	return err
+}
+
+// lookNear looks into the directories in which something happened, which finds what is new or renamed there. What is gone is found by look.
+func (fw *follower) lookNear(ctx context.Context) error {
+	fw.now, fw.ticked = fw.o.Now(), time.Now()
+	d := discoverIn(fw.near, fw.known)
+	clear(fw.near)
+	fw.watch.watchAlso(d.dirs)
+	maps.Copy(fw.below, d.below)
+	_, err := fw.lookAt(ctx, d)
+	fw.nextNear = time.Now().Add(min(lookShare*time.Since(fw.ticked), time.Second))
+	return err
+}
+
+func (fw *follower) known(path string) bool { return fw.trails[path] != nil }
+
+// lookAt takes up what was discovered.
+func (fw *follower) lookAt(ctx context.Context, d *discovery) (map[fileID]bool, error) {
 	seen := make(map[fileID]bool, len(d.files))
 	for i := range d.files {
 		f := &d.files[i]
@@ -38,31 +80,14 @@ func (fw *follower) look(ctx context.Context) error {
 		case t != nil:
 			t.absent = 0
 			if err := fw.check(ctx, t, f); err != nil {
-				return err
+				return nil, err
 			}
 		case fw.left[id] || fw.copies[id] != nil:
 		default:
 			fw.adopt(f, id)
 		}
 	}
-	for id := range fw.left {
-		if !seen[id] {
-			delete(fw.left, id)
-		}
-	}
-	for id := range fw.copies {
-		if !seen[id] {
-			delete(fw.copies, id)
-		}
-	}
-	err := fw.leave(ctx)
-	if !fw.began {
-		fw.vanished()
-	}
-	fw.began, fw.looked = true, looked
-	took := time.Since(begun)
-	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
-	return err
+	return seen, nil
 }
 
 // check looks at a file that is followed.
@@ -234,11 +259,9 @@ func (fw *follower) newTrail(f *found, id fileID) *trail {
 	} else {
 		s.batches = newBatcher(fw.o, &s.counts)
 	}
-	tr := &trail{home: f.home, src: s, sink: s.batches}
+	tr := &trail{home: f.home, src: s}
 	if fw.o.Filter != nil {
-		if keep := fw.o.Filter(s.input.Attrs); keep != nil {
-			tr.sink = filtered{keep, s.batches}
-		}
+		tr.keep = fw.o.Filter(s.input.Attrs)
 	}
 	fw.trails[f.home] = tr
 	return tr

@@ -32,6 +32,16 @@ var families = [...]Family{
 	{"lines", func([]byte) bool { return true }, newLines},
 }
 
+// SharesAttrs reports whether the attributes of the family's records are made once and never written to again, as
+// [record.Builder.AddShared] wants them.
+func (f *Family) SharesAttrs() bool {
+	switch f.Name {
+	case "cri", "docker", "journald", "syslog", "audit", "lines":
+		return true
+	}
+	return false
+}
+
 // Named returns the family of a name, nil when there is none.
 func Named(name string) *Family {
 	for i := range families {

@@ -185,6 +185,16 @@ func TestFlushGivesOutWhatIsHeldBack(t *testing.T) {
 	}
 }
 
+func TestLinesOfAContainerThatAreFarApartInTimeAreNotJoined(t *testing.T) {
+	t.Parallel()
+	text := "2026-11-20T10:00:00Z stderr F panic: x\n2026-11-20T10:00:00.2Z stderr F \tat y\n2026-11-20T10:00:00.5Z stderr F \tat z\n"
+	_, records, _ := parse(t, []byte(text), 1<<20, Input{Gap: 250 * time.Millisecond})
+	require.Len(t, records, 2)
+	require.Equal(t, "panic: x\n\tat y", string(records[0].Text))
+	_, records, _ = parse(t, []byte(text), 1<<20, Input{})
+	require.Len(t, records, 1)
+}
+
 func TestIdentitiesWithinAnInputDiffer(t *testing.T) {
 	t.Parallel()
 	_, records, _ := parse(t, []byte(strings.Repeat("2026-11-20T10:00:00Z the same\n", 1000)), 1<<20, Input{Identity: 7})

@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -36,8 +35,6 @@ type Collector struct {
 	static []Target
 	find   []Targets
 	ask    []*asker
-
-	listen func(ctx context.Context, address string) (net.Listener, error)
 }
 
 var _ collector.Collector = (*Collector)(nil)
@@ -48,9 +45,7 @@ func New(o Options, c collector.Common, find ...Targets) (*Collector, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	x := &Collector{o: o, c: c, listen: func(ctx context.Context, address string) (net.Listener, error) {
-		return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	}}
+	x := &Collector{o: o, c: c}
 	x.c.Name = cmp.Or(c.Name, "metrics")
 	x.filter.Set(nil, o.Keep...)
 	if o.Scrape != nil {

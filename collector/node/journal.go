@@ -78,7 +78,7 @@ func (j *journal) Run(ctx context.Context, emit collector.Emit) error {
 		}
 		j.cursor = string(b)
 	}
-	return stream(ctx, &j.c, emit, j.read, j.saved)
+	return carry(ctx, &j.c, emit, j.read, j.saved)
 }
 
 func (j *journal) saved() []byte {
