@@ -49,8 +49,9 @@ property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of 
 	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
 	@FOREWARN_CASES=20000 $(GO) test -count=1 -timeout 20m -run '^TestFramesAgreeWithReference$$' -v ./matcher
 
-kill: ## kill the process 100 times while records flow
+kill: ## kill the matching process 100 times while records flow, and the collector of logs while they are written and rotated
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
+	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice$$' -v ./collector/node
 
 prometheus: $(PROMETHEUS) ## build the Prometheus that tests run (once; four minutes on 2 cores)
 

@@ -78,6 +78,7 @@ type Changes struct {
 	client   *Client
 	topology *Topology
 	all      []resource
+	settle   time.Duration
 }
 
 var _ collector.Collector = (*Changes)(nil)
@@ -91,12 +92,12 @@ func NewChanges(o ChangesOptions, client *Client, topology *Topology, c collecto
 	c.Enricher = nil // it has the topology, and uses it earlier
 	o.Objects = cmp.Or(o.Objects, 1_000_000)
 	o.Save = cmp.Or(o.Save, signatures.Duration(10*time.Second))
-	return &Changes{o: o, c: c, client: client, topology: topology, all: all}, nil
+	return &Changes{o: o, c: c, client: client, topology: topology, all: all, settle: settleFor}, nil
 }
 
 // Run implements [collector.Collector].
 func (x *Changes) Run(ctx context.Context, emit collector.Emit) error {
-	outlet, err := x.c.Outlet("", nil, emit, record.Change)
+	outlet, err := x.c.Outlet(x.c.Cluster, nil, emit, record.Change)
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
@@ -161,6 +162,8 @@ const lastSave = 5 * time.Second
 func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *collector.Outlet) error {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	whole, told := false, false
+	seconds := 0 // that something has been missing
 	for {
 		select {
 		case <-ctx.Done():
@@ -170,13 +173,44 @@ func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *col
 		if t, ok := knownUpTo(x.c.Clock()(), kinds); ok {
 			outlet.Alive(t)
 		}
-		connected := true
-		for _, k := range kinds {
-			_, _, counts := k.reflector.known.at(time.Time{})
-			connected = connected && (k.reflector.known.connected() || !counts)
+		lost, begun := missing(kinds)
+		switch {
+		case lost == nil && begun:
+			if !whole && (told || seconds == 0) {
+				x.c.Log().Info("every kind is watched that can be")
+			}
+			whole, told, seconds = true, false, 0
+		case lost != nil:
+			whole = false
+			if seconds++; seconds > missingFor && !told {
+				told = true
+				x.c.Log().Warn("not every kind is watched; trying again", "kind", lost.resource.String(), "cause", lost.cause)
+			}
 		}
-		x.c.Meter.Connected(connected)
+		x.c.Meter.Connected(whole)
 	}
+}
+
+// missingFor is for how many seconds a kind may be missing before that is worth a word: a watch that is lost is often found again at once.
+const missingFor = 5
+
+// missingKind is a kind that is not watched and can be.
+type missingKind struct {
+	*kindChanges
+	cause error
+}
+
+// missing returns the first kind that is missing, nil when there is none. begun is false while one was not tried yet.
+func missing(kinds []*kindChanges) (lost *missingKind, begun bool) {
+	begun = true
+	for _, k := range kinds {
+		cause, tried := k.reflector.known.missing()
+		if cause != nil {
+			return &missingKind{k, cause}, begun
+		}
+		begun = begun && tried
+	}
+	return nil, begun
 }
 
 // knownUpTo returns up to when all kinds are known that can be watched. ok is false when that is not known of one, or none can be watched.

@@ -36,11 +36,11 @@ type reflector struct {
 	log      *slog.Logger
 	now      func() time.Time
 	backoff  collector.Backoff
-	// slow is how often a kind is tried again that the server lacks or does not let us read.
-	slow time.Duration
+	seldom   collector.Backoff // for a kind that the server lacks or does not let us read
 	// idle is how long a watch may be silent: the server sends bookmarks about every minute.
-	idle time.Duration
-	page int
+	idle   time.Duration
+	page   int
+	settle time.Duration
 	// learn, if set, is told all there is once before watching begins from a version that was kept over a restart.
 	learn follower
 
@@ -52,14 +52,17 @@ type reflector struct {
 	known  upTo
 	tried  chan struct{} // closed when the first list, or the first try of it, is over
 	once   sync.Once
-	unpage bool // the server forgot the list's snapshot between two pages: take it in one
-	denied bool // and that was told
+	unpage bool      // the server forgot the list's snapshot between two pages: take it in one
+	absent time.Time // since when the kind could not be read; zero while it can
+	denied bool      // and that was told
 }
 
 const (
 	pageSize   = 500
 	watchFor   = 8 * time.Minute // how long a watch lasts at least; up to half more, so that not all end together
 	slowRetry  = 5 * time.Minute
+	absentFor  = time.Minute      // how long a kind that was watched may be absent before it is done without
+	settleFor  = 10 * time.Second // and one that never was
 	watchIdle  = 3 * time.Minute
 	maxObjectB = 8 << 20
 )
@@ -67,7 +70,7 @@ const (
 func newReflector(client *Client, r resource, into follower, c *collector.Common) *reflector {
 	return &reflector{
 		client: client, resource: r, into: into, meter: c.Meter, log: c.Log().With("kind", r.String()), now: c.Clock(),
-		slow: slowRetry, idle: watchIdle, page: pageSize, tried: make(chan struct{}),
+		seldom: collector.Backoff{Min: time.Second, Max: slowRetry}, idle: watchIdle, settle: settleFor, page: pageSize, tried: make(chan struct{}),
 	}
 }
 
@@ -81,7 +84,7 @@ func (r *reflector) run(ctx context.Context) error {
 	defer r.once.Do(func() { close(r.tried) })
 	for {
 		err := r.cycle(ctx)
-		r.known.closed()
+		r.known.closed(err)
 		var stop stoppedError
 		switch {
 		case ctx.Err() != nil:
@@ -96,14 +99,14 @@ func (r *reflector) run(ctx context.Context) error {
 			r.version = ""
 			r.mu.Unlock()
 			r.meter.Lost("gaps", 1)
-		case absent(err):
+		case absent(err) && r.lasts():
 			r.deny(err)
-			if seldom := (collector.Backoff{Min: r.slow, Max: r.slow}); !seldom.Wait(ctx) {
+			if !r.seldom.Wait(ctx) {
 				return context.Cause(ctx)
 			}
 			continue
 		default:
-			r.log.Warn("lost the API server; trying again", "cause", err)
+			r.log.Debug("the watch is lost; trying again", "cause", err)
 		}
 		r.once.Do(func() { close(r.tried) })
 		r.meter.Reconnect()
@@ -127,13 +130,25 @@ func (r *reflector) cycle(ctx context.Context) error {
 		}
 	}
 	r.learn = nil
-	r.permit()
 	r.once.Do(func() { close(r.tried) })
 	return r.watch(ctx)
 }
 
 // accept takes the version of a list that is complete.
 func (r *reflector) accept(version string) { r.version = version }
+
+// lasts reports whether a kind that cannot be read is to be done without, for now. An API server that has just been started forbids everything at
+// first, and lacks what others extend it by.
+func (r *reflector) lasts() bool {
+	if r.absent.IsZero() {
+		r.absent = r.now()
+	}
+	patience := r.settle
+	if r.known.begun() {
+		patience = absentFor
+	}
+	return r.now().Sub(r.absent) >= patience
+}
 
 // deny tells once that a kind cannot be read. It does not count for what the collector knows: what nobody may see cannot be waited for.
 func (r *reflector) deny(err error) {
@@ -148,11 +163,14 @@ func (r *reflector) deny(err error) {
 		reason = "missing_kinds"
 	}
 	r.meter.Lost(reason, 1)
-	r.log.Warn("cannot watch this kind; its changes are not seen. Trying again now and then", "every", r.slow, "cause", err)
+	r.log.Warn("cannot watch this kind; its changes are not seen. Trying again more and more seldom", "cause", err)
 }
 
+// permit is called when a watch was opened.
 func (r *reflector) permit() {
 	r.known.deny(false)
+	r.absent = time.Time{}
+	r.seldom.Reset()
 	if r.denied {
 		r.denied = false
 		r.log.Info("this kind can be watched now")

@@ -19,6 +19,7 @@ type upTo struct {
 	open    bool
 	drained bool      // what happened before the watch was opened was read
 	since   time.Time // when reading began to wait; zero while what was read is told
+	cause   error     // why nothing is open; nil when a watch came to its planned end
 }
 
 const (
@@ -53,13 +54,13 @@ func (u *upTo) opened() {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.open, u.drained, u.since = true, false, time.Time{}
+	u.open, u.drained, u.since, u.cause = true, false, time.Time{}, nil
 }
 
-func (u *upTo) closed() {
+func (u *upTo) closed(cause error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.open, u.since = false, time.Time{}
+	u.open, u.since, u.cause = false, time.Time{}, cause
 }
 
 func (u *upTo) reading(now time.Time) {
@@ -96,11 +97,21 @@ func (u *upTo) at(now time.Time) (t time.Time, ok, counts bool) {
 	return t, u.ready && !t.IsZero(), !u.denied
 }
 
-// connected reports whether a watch is open.
-func (u *upTo) connected() bool {
+// begun reports whether something was ever known.
+func (u *upTo) begun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.open
+	return u.ready
+}
+
+// missing returns why a kind is not watched that can be: nil when it is, or will be in a moment. begun is false before the first try has ended.
+func (u *upTo) missing() (cause error, begun bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.denied || u.open {
+		return nil, true
+	}
+	return u.cause, u.ready || u.cause != nil
 }
 
 func later(a, b time.Time) time.Time {

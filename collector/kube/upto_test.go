@@ -21,7 +21,7 @@ func TestPromises(t *testing.T) {
 	open := func(u *upTo) { u.opened() }
 	wait := func(s float64) func(*upTo) { return func(u *upTo) { u.reading(sec(s)) } }
 	read := func(s float64) func(*upTo) { return func(u *upTo) { u.read(sec(s)) } }
-	closed := func(u *upTo) { u.closed() }
+	closed := func(u *upTo) { u.closed(nil) }
 	resume := func(u *upTo) { u.resumed() }
 	for name, steps := range map[string][]step{
 		"nothing is known before the first list": {{nil, 1, never}, {open, 2, never}, {wait(3), 10, never}},
@@ -91,4 +91,28 @@ func TestPromiseIsThatOfTheSlowestKind(t *testing.T) {
 	}
 	_, ok = promise()
 	require.False(t, ok, "who sees nothing promises nothing")
+}
+
+func TestWhatIsNotWatchedIsTold(t *testing.T) {
+	t.Parallel()
+	kinds := []*kindChanges{{resource: resource{name: "a"}, reflector: &reflector{}}, {resource: resource{name: "b"}, reflector: &reflector{}}}
+	lost, begun := missing(kinds)
+	require.Nil(t, lost)
+	require.False(t, begun)
+	for _, k := range kinds {
+		k.reflector.known.opened()
+	}
+	lost, begun = missing(kinds)
+	require.Nil(t, lost)
+	require.True(t, begun)
+	kinds[0].reflector.known.listed(at(1))
+	kinds[0].reflector.known.closed(nil) // as planned
+	kinds[1].reflector.known.closed(errStop)
+	lost, _ = missing(kinds)
+	require.Equal(t, "b", lost.resource.String())
+	require.ErrorIs(t, lost.cause, errStop)
+	kinds[1].reflector.known.deny(true)
+	lost, begun = missing(kinds)
+	require.Nil(t, lost)
+	require.True(t, begun)
 }
