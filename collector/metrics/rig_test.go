@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for what will come on any machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // taken keeps what a collector emits.
 type taken struct {
