@@ -169,6 +169,7 @@ func TestWhatIsSecretCanBeChosen(t *testing.T) {
 		want string
 	}{
 		{"all", SecretOptions{}, "password=[removed] http://a:[removed]@h Authorization: Basic [removed] mail bob.b+x@example.net. id CARD-1234-5678 and CARDS"},
+		{"nothing", SecretOptions{KeepAll: true, Email: true, Patterns: []SecretPattern{{"card", `CARD-[0-9-]+`}, {"n", `[0-9]{4}`}}}, text},
 		{"not fields", SecretOptions{Keep: []string{"field"}}, "password=hunter2 http://a:[removed]@h Authorization: Basic [removed] mail bob.b+x@example.net. id CARD-1234-5678 and CARDS"},
 		{"mail and nothing else", SecretOptions{Keep: secretKinds(), Email: true}, "password=hunter2 http://a:b1c2@h Authorization: Basic dTpwYXNzd29yZDE= mail [removed]. id CARD-1234-5678 and CARDS"},
 		{
