@@ -52,7 +52,7 @@ func (p *process) runCollect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := p.settings.sources(common, shared, meters)
+	all, err := p.settings.sources(common, shared, p.stream.PutFacts, meters)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (g *globals) dryRun(ctx context.Context, s *settings) error {
 	}
 	common.Checkpoints = nil
 	s.Collect.Lease.Off = true // it takes nothing from the process that collects
-	all, err := s.sources(common, nil, nil)
+	all, err := s.sources(common, nil, dropFacts, nil)
 	if err != nil {
 		return err
 	}

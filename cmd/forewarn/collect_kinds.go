@@ -14,6 +14,7 @@ import (
 	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/metrics"
 	"github.com/forewarn/forewarn/collector/node"
+	"github.com/forewarn/forewarn/collector/otlp"
 	"github.com/forewarn/forewarn/signatures"
 	"github.com/forewarn/forewarn/signatures/catalog"
 	"github.com/forewarn/forewarn/signatures/cre"
@@ -27,11 +28,14 @@ type collectSettings struct {
 	Events  *kube.EventsOptions  `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
 	Changes *kube.ChangesOptions `yaml:"changes,omitempty" json:"changes,omitempty" doc:"What changes in the objects of a cluster, from its API server."`
 
+	Inventory *kube.InventoryOptions `yaml:"inventory,omitempty" json:"inventory,omitempty" doc:"The versions of a cluster and of what runs in it, by which it is decided which signatures apply."`
+
 	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
 	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of this node."`
 	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"What the kernel of this node says."`
 
 	Metrics *metrics.Options `yaml:"metrics,omitempty" json:"metrics,omitempty" doc:"Metric samples; only those that a signature looks at."`
+	OTLP    *otlp.Options    `yaml:"otlp,omitempty" json:"otlp,omitempty" doc:"Logs and metrics that others send by the OpenTelemetry protocol; of metrics only those that a signature looks at."`
 	Alerts  *alerts.Options  `yaml:"alerts,omitempty" json:"alerts,omitempty" doc:"The alerts that an Alertmanager sends to a webhook."`
 }
 
@@ -43,11 +47,13 @@ const (
 )
 
 // fromServer reports whether anything is collected of which one process a cluster is enough.
-func (s *collectSettings) fromServer() bool { return s.Events != nil || s.Changes != nil }
+func (s *collectSettings) fromServer() bool {
+	return s.Events != nil || s.Changes != nil || s.Inventory != nil
+}
 
 // any reports whether anything is collected.
 func (s *collectSettings) any() bool {
-	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil || s.Metrics != nil || s.Alerts != nil
+	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil || s.Metrics != nil || s.OTLP != nil || s.Alerts != nil
 }
 
 // check makes every collector and throws it away, for what is wrong with its options.
@@ -67,6 +73,10 @@ func (s *collectSettings) check() map[string]error {
 		x, err := kube.NewChanges(*o, client, kube.NewTopology(kube.TopologyOptions{}), c)
 		made("changes", x, err)
 	}
+	if o := s.Inventory; o != nil {
+		x, err := kube.NewInventory(*o, client, dropFacts, c)
+		made("inventory", x, err)
+	}
 	if o := s.Logs; o != nil {
 		x, err := node.NewLogs(*o, s.pods(), c)
 		made("logs", x, err)
@@ -83,12 +93,19 @@ func (s *collectSettings) check() map[string]error {
 		x, err := metrics.New(*o, c)
 		made("metrics", x, err)
 	}
+	if o := s.OTLP; o != nil {
+		x, err := otlp.New(*o, c)
+		made("otlp", x, err)
+	}
 	if o := s.Alerts; o != nil {
 		x, err := alerts.New(*o, c)
 		made("alerts", x, err)
 	}
 	return wrong
 }
+
+// dropFacts is where an inventory goes that nobody decides by.
+func dropFacts(context.Context, string, []byte) error { return nil }
 
 // pods are what tells the labels of pods, if anything will: a selection by labels is refused without.
 func (s *collectSettings) pods() node.Pods {
@@ -120,6 +137,7 @@ type sourceMaker struct {
 	s        *settings
 	common   collector.Common
 	shared   collector.Checkpoints // of what another process may take over; nil keeps nothing
+	facts    kube.PutFacts
 	meters   *collector.Meters
 	client   *kube.Client   // nil when no API server is needed, or it cannot be reached
 	topology *kube.Topology // nil when it is off
@@ -188,6 +206,11 @@ func (m *sourceMaker) cluster(to *[]source) {
 	if o := c.Events; o != nil {
 		m.make(&all, "events", func(x collector.Common) (collector.Collector, error) { return kube.NewEvents(*o, m.client, x) })
 	}
+	if o := c.Inventory; o != nil {
+		m.make(&all, "inventory", func(x collector.Common) (collector.Collector, error) {
+			return kube.NewInventory(*o, m.client, m.facts, x)
+		})
+	}
 	if c.Changes == nil && c.topologySource() == topologyCluster {
 		all = append(all, m.follow("topology", m.topology.FollowCluster))
 	}
@@ -240,7 +263,16 @@ func (m *sourceMaker) receivers(to *[]source) {
 			if err != nil {
 				return nil, err
 			}
-			return m.s.withNeeds(collected), nil
+			return m.s.withNeeds(collected, collected.Need), nil
+		})
+	}
+	if o := c.OTLP; o != nil {
+		m.make(to, "otlp", func(x collector.Common) (collector.Collector, error) {
+			collected, err := otlp.New(*o, x)
+			if err != nil {
+				return nil, err
+			}
+			return m.s.withNeeds(collected, collected.Need), nil
 		})
 	}
 	if o := c.Alerts; o != nil {
@@ -249,14 +281,14 @@ func (m *sourceMaker) receivers(to *[]source) {
 }
 
 // withNeeds runs a collector of metrics, and tells it what the signatures look at, also when their files change.
-func (s *settings) withNeeds(x *metrics.Collector) collector.Collector {
+func (s *settings) withNeeds(x collector.Collector, need func([]signatures.MetricNeed)) collector.Collector {
 	look := func() {
 		var builtin *signatures.Set
 		if !s.NoCatalog {
 			builtin, _ = signatures.LoadFS(catalog.FS, signatures.Options{})
 		}
 		own, _ := signatures.Load(s.Signatures, signatures.Options{Foreign: cre.Options{Sources: s.Sources}.Read}) // the matcher tells what is wrong
-		x.Need(signatures.MetricNeeds(signatures.Merge(builtin, own)))
+		need(signatures.MetricNeeds(signatures.Merge(builtin, own)))
 	}
 	return collecting(func(ctx context.Context, emit collector.Emit) error {
 		look()
@@ -292,10 +324,10 @@ func together(all []source) collector.Collector {
 	})
 }
 
-// sources makes every collector that the configuration asks for. shared are the checkpoints of what another process may take over. Its error
-// holds all problems.
-func (s *settings) sources(common collector.Common, shared collector.Checkpoints, meters *collector.Meters) ([]source, error) {
-	m := sourceMaker{s: s, common: common, shared: shared, meters: meters}
+// sources makes every collector that the configuration asks for. shared are the checkpoints of what another process may take over, and facts
+// is where an inventory goes. Its error holds all problems.
+func (s *settings) sources(common collector.Common, shared collector.Checkpoints, facts kube.PutFacts, meters *collector.Meters) ([]source, error) {
+	m := sourceMaker{s: s, common: common, shared: shared, facts: facts, meters: meters}
 	m.connect()
 	var all []source
 	m.cluster(&all)

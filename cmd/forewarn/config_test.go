@@ -32,6 +32,8 @@ collect:
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
   metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  inventory: {every: 5m}
+  otlp: {grpc: {listen: ":4317"}, http: {listen: ":4318"}}
   alerts: {server: {listen: ":9095"}, delay: 2m}
 secrets: {keep: [jwt], email: true, patterns: [{name: badge, regex: "badge-[0-9]{6}"}]}
 nats:
