@@ -103,13 +103,14 @@ func (fw *follower) lookAt(ctx context.Context, d *discovery) (map[fileID]bool, 
 
 // check looks at a file that is followed.
 func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
+	before := t.size
 	written := f.info.Size() != t.size || !f.info.ModTime().Equal(t.written)
 	t.name, t.size, t.written = f.real, f.info.Size(), f.info.ModTime()
 	if written && t.file == nil && t.open() == nil {
 		fw.opened++
 	}
 	if t.size < t.at || written && !t.unchanged() {
-		return fw.cut(ctx, t, f)
+		return fw.cut(ctx, t, f, before-t.at)
 	}
 	if t.size > t.at {
 		fw.enqueue(t.trail)
@@ -117,8 +118,9 @@ func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
 	return nil
 }
 
-// cut begins a file anew that was cut, or whose number another one has now. What was not read of it is in its copy, if there is one.
-func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
+// cut begins a file anew that was cut, or whose number another one has now. What was not read of it, as far as is known, is in its copy, if
+// there is one.
+func (fw *follower) cut(ctx context.Context, t *tail, f *found, unread int64) error {
 	anew := &tail{trail: t.trail, id: t.id, name: t.name, size: t.size, begun: t.begun + 1}
 	anew.file, t.file = t.file, nil
 	fw.reached(t, math.MaxInt64)
@@ -137,6 +139,8 @@ func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
 	} else {
 		t.finish()
 		t.trail.remove(t)
+		t.trail.src.input.Counts.Add(format.UnreadBytes, int(max(unread, 0)))
+		fw.report(t.trail, false)
 	}
 	if f.home != t.trail.home {
 		anew.close()
