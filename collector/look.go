@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,17 @@ func (fw *follower) look(ctx context.Context) error {
 	if !fw.began {
 		fw.vanished()
 	}
-	fw.began, fw.looked = true, looked
+	fw.began = true
+	if fw.behind == 0 {
+		fw.promise() // of the look before
+		fw.looked = looked
+		for _, t := range fw.byID {
+			if t.size > t.at {
+				t.owed = t.size
+				fw.behind++
+			}
+		}
+	}
 	took := time.Since(fw.ticked)
 	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
 	return err
@@ -92,13 +103,14 @@ func (fw *follower) lookAt(ctx context.Context, d *discovery) (map[fileID]bool, 
 
 // check looks at a file that is followed.
 func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
+	before := t.size
 	written := f.info.Size() != t.size || !f.info.ModTime().Equal(t.written)
 	t.name, t.size, t.written = f.real, f.info.Size(), f.info.ModTime()
 	if written && t.file == nil && t.open() == nil {
 		fw.opened++
 	}
 	if t.size < t.at || written && !t.unchanged() {
-		return fw.cut(ctx, t, f)
+		return fw.cut(ctx, t, f, before-t.at)
 	}
 	if t.size > t.at {
 		fw.enqueue(t.trail)
@@ -106,10 +118,12 @@ func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
 	return nil
 }
 
-// cut begins a file anew that was cut, or whose number another one has now. What was not read of it is in its copy, if there is one.
-func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
+// cut begins a file anew that was cut, or whose number another one has now. What was not read of it, as far as is known, is in its copy, if
+// there is one.
+func (fw *follower) cut(ctx context.Context, t *tail, f *found, unread int64) error {
 	anew := &tail{trail: t.trail, id: t.id, name: t.name, size: t.size, begun: t.begun + 1}
 	anew.file, t.file = t.file, nil
+	fw.reached(t, math.MaxInt64)
 	copied := false
 	for id, of := range fw.copies {
 		if of == t {
@@ -125,6 +139,8 @@ func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
 	} else {
 		t.finish()
 		t.trail.remove(t)
+		t.trail.src.input.Counts.Add(format.UnreadBytes, int(max(unread, 0)))
+		fw.report(t.trail, false)
 	}
 	if f.home != t.trail.home {
 		anew.close()
@@ -300,6 +316,7 @@ func (fw *follower) leaveTails(ctx context.Context, tr *trail) error {
 				tr.src.input.Counts.Add(format.UnreadBytes, int(unread))
 			}
 			t.finish()
+			fw.reached(t, math.MaxInt64)
 			delete(fw.byID, t.id)
 			tr.remove(t)
 			fw.changed = true

@@ -64,7 +64,7 @@ type Options struct {
 	// Stored waits until everything that was emitted is stored; nil takes it for stored when the emit has returned.
 	Stored func(ctx context.Context) error
 	// MaxOpen is how many followed files are held open, 4096; others are opened when something was written. MaxWatches is how many directories
-	// the system is asked to tell of, 8192; others are looked at every Poll.
+	// the system is asked to tell of, 2048: the system has a limit for all processes of a user together; others are looked at every Poll.
 	MaxOpen, MaxWatches int
 	// Logger is told of what a person should know; nil tells nobody.
 	Logger *slog.Logger
@@ -107,7 +107,7 @@ func (o Options) withDefaults() Options {
 	if o.Interleave <= 0 {
 		o.Interleave = time.Second
 	}
-	o.MaxOpen, o.MaxWatches = cmp.Or(o.MaxOpen, 4096), cmp.Or(o.MaxWatches, 8192)
+	o.MaxOpen, o.MaxWatches = cmp.Or(o.MaxOpen, 4096), cmp.Or(o.MaxWatches, 2048)
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -84,20 +84,30 @@ func variants(c int, fold bool) []byte {
 	return []byte{byte(c)}
 }
 
-// next returns the first even place from an even place on where a mark may begin, or one byte behind which, or -1.
+// next returns the first even place from an even place on where a mark may begin, or one byte behind which, or -1. It looks at 16 bytes between two
+// branches, which takes two thirds of the time that twice 8 take.
 func (f *filter) next(text []byte, i int) int {
 	if i+2 > len(text) {
 		return -1
 	}
-	p := f.pairs[binary.LittleEndian.Uint16(text[i:])]
-	for i+10 <= len(text) {
-		x := binary.LittleEndian.Uint64(text[i+2:])
-		q, r, s, t := f.pairs[uint16(x)], f.pairs[uint16(x>>16)], f.pairs[uint16(x>>32)], f.pairs[uint16(x>>48)]
-		if uint8(p&(q>>8)|q&(r>>8)|r&(s>>8)|s&(t>>8)) != 0 {
+	o := f.pairs[binary.LittleEndian.Uint16(text[i:])]
+	for i+18 <= len(text) {
+		b := text[i+2 : i+18]
+		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		p, q, r, s := f.pairs[uint16(x)], f.pairs[uint16(x>>16)], f.pairs[uint16(x>>32)], f.pairs[uint16(x>>48)]
+		t, u, v, w := f.pairs[uint16(y)], f.pairs[uint16(y>>16)], f.pairs[uint16(y>>32)], f.pairs[uint16(y>>48)]
+		if uint8(o&(p>>8)|p&(q>>8)|q&(r>>8)|r&(s>>8)|s&(t>>8)|t&(u>>8)|u&(v>>8)|v&(w>>8)) != 0 {
 			return f.first(text, i)
 		}
-		p = t
-		i += 8
+		o = w
+		i += 16
+	}
+	if i+10 <= len(text) {
+		x := binary.LittleEndian.Uint64(text[i+2:])
+		p, q, r, s := f.pairs[uint16(x)], f.pairs[uint16(x>>16)], f.pairs[uint16(x>>32)], f.pairs[uint16(x>>48)]
+		if uint8(o&(p>>8)|p&(q>>8)|q&(r>>8)|r&(s>>8)) == 0 {
+			i += 8
+		}
 	}
 	return f.first(text, i)
 }

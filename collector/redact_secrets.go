@@ -13,6 +13,7 @@ import (
 
 // SecretOptions say what is taken out of records. The zero value takes out everything that is known to be secret.
 type SecretOptions struct {
+	KeepAll  bool            `yaml:"keep_all,omitempty" json:"keep_all,omitempty" doc:"Take nothing out."`
 	Keep     []string        `yaml:"keep,omitempty" json:"keep,omitempty" doc:"Kinds of secret that are left where they are: field, url, header, jwt, private_key, token."`
 	Email    bool            `yaml:"email,omitempty" json:"email,omitempty" doc:"Take out e-mail addresses too."`
 	Patterns []SecretPattern `yaml:"patterns,omitempty" json:"patterns,omitempty" doc:"What else is secret."`
@@ -64,7 +65,7 @@ func NewSecrets(o SecretOptions) (*Secrets, error) {
 	var problems []error
 	kinds := secretKinds()
 	for k := range s.on {
-		s.on[k] = true
+		s.on[k] = !o.KeepAll
 	}
 	for _, name := range o.Keep {
 		k := slices.Index(kinds, name)
@@ -74,7 +75,7 @@ func NewSecrets(o SecretOptions) (*Secrets, error) {
 		}
 		s.on[k] = false
 	}
-	s.known(o.Email)
+	s.known(o.Email && !o.KeepAll)
 	if len(o.Patterns) > maxPatterns {
 		problems = append(problems, fmt.Errorf("patterns: %d are too many: join some by |, there may be %d", len(o.Patterns), maxPatterns))
 		o.Patterns = o.Patterns[:maxPatterns]
@@ -83,6 +84,9 @@ func NewSecrets(o SecretOptions) (*Secrets, error) {
 		if err := s.pattern(i, p); err != nil {
 			problems = append(problems, fmt.Errorf("patterns[%d] %q: %w", i, p.Name, err))
 		}
+	}
+	if o.KeepAll {
+		s.patterns, s.always, s.groups[ownGroup] = nil, 0, nil
 	}
 	return s, errors.Join(problems...)
 }
@@ -134,7 +138,7 @@ const (
 // known adds the marks of everything that is secret by itself. Each is looked for by those of its bytes that logs have least.
 func (s *Secrets) known(email bool) {
 	if s.on[fieldKind] {
-		for word, at := range map[string]int{"password": 2, "passwd": 1, "passphrase": 3, "secret": 1, "token": 0, "signature": 0, "identified by": 0} {
+		for word, at := range map[string]int{"password": 2, "passwd": 1, "passphrase": 3, "_pass": 0, "secret": 1, "token": 0, "signature": 0, "identified by": 0} {
 			s.add(wordGroup, mark{text: word, at: at, fold: true, rule: fieldSecret})
 		}
 		for _, word := range keyWords() {

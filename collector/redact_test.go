@@ -169,6 +169,7 @@ func TestWhatIsSecretCanBeChosen(t *testing.T) {
 		want string
 	}{
 		{"all", SecretOptions{}, "password=[removed] http://a:[removed]@h Authorization: Basic [removed] mail bob.b+x@example.net. id CARD-1234-5678 and CARDS"},
+		{"nothing", SecretOptions{KeepAll: true, Email: true, Patterns: []SecretPattern{{"card", `CARD-[0-9-]+`}, {"n", `[0-9]{4}`}}}, text},
 		{"not fields", SecretOptions{Keep: []string{"field"}}, "password=hunter2 http://a:[removed]@h Authorization: Basic [removed] mail bob.b+x@example.net. id CARD-1234-5678 and CARDS"},
 		{"mail and nothing else", SecretOptions{Keep: secretKinds(), Email: true}, "password=hunter2 http://a:b1c2@h Authorization: Basic dTpwYXNzd29yZDE= mail [removed]. id CARD-1234-5678 and CARDS"},
 		{
@@ -241,5 +242,20 @@ func TestTheFilterMissesNoMark(t *testing.T) {
 	for range 20_000 {
 		text := []byte(d.of(d.IntN(40), "paswordtkenigucy_-=@:Q~eyJSG.") + "#")
 		require.True(t, !s.every(text) || s.next(text, 0) >= 0, "%q", text)
+	}
+}
+
+func TestALongSecretIsRemovedWhole(t *testing.T) {
+	t.Parallel()
+	d := dice{rand.New(rand.NewPCG(9, 10))}
+	long := d.alnum(judged-1) + `\"` + d.alnum(5000)
+	for _, text := range []string{`{"password":"§","x":1}`, `token="§" x`, "Cookie: a=§", "Authorization: Bearer §"} {
+		secret := long
+		if !strings.Contains(text, `"`) {
+			secret = d.alnum(9000)
+		}
+		got, n := newRedactor(nil).redact([]byte(strings.ReplaceAll(text, "§", secret)))
+		require.Equal(t, 1, n)
+		require.Less(t, len(got), 60, "%s", got)
 	}
 }

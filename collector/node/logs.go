@@ -23,7 +23,7 @@ type LogOptions struct {
 	Limit   Limit               `yaml:"limit,omitempty" json:"limit,omitzero" doc:"How much one container may write before it is cut down; no limit without it."`
 	Wait    signatures.Duration `yaml:"wait,omitempty" json:"wait,omitempty" doc:"How long an entry waits for lines that continue it; 500ms without it."`
 	Open    int                 `yaml:"open,omitempty" json:"open,omitempty" doc:"How many files are held open; 4096 without it."`
-	Watches int                 `yaml:"watches,omitempty" json:"watches,omitempty" doc:"How many directories the system is asked to tell of; others are looked at every second. 8192 without it."`
+	Watches int                 `yaml:"watches,omitempty" json:"watches,omitempty" doc:"How many directories the system is asked to tell of; others are looked at every second. 2048 without it: the kernel has one limit for all that a user runs, the kubelet too."`
 }
 
 // Pods tells what is known of pods beyond their logs' paths.
@@ -89,7 +89,8 @@ func (l *logs) files() (*collector.Files, error) {
 	}
 	o := collector.Options{
 		Paths: l.o.Paths, Follow: true, FromEnd: l.o.FromEnd, Location: l.zone, Attrs: attrs(&l.c), Source: source, Scope: scope(&l.c),
-		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Secrets: l.c.Secrets, Idle: time.Duration(l.o.Wait), Gap: time.Duration(l.o.Wait) / 2,
+		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Secrets: l.c.Secrets,
+		Idle: time.Duration(l.o.Wait), Gap: time.Duration(l.o.Wait) / 2,
 		Meter: l.c.Meter, Checkpoints: l.c.Checkpoints, Checkpoint: l.c.Name, Stored: l.c.Stored, Logger: l.c.Log(), Now: l.c.Clock(),
 		MaxOpen: l.o.Open, MaxWatches: l.o.Watches,
 	}

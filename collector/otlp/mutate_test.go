@@ -20,7 +20,7 @@ func TestDamagedRequestsHarmNothing(t *testing.T) {
 		require.NoError(t, err)
 		body, err := proto.Marshal(m)
 		require.NoError(t, err)
-		for range 500 {
+		for range 150 {
 			for _, inJSON := range []bool{false, true} {
 				good := body
 				if inJSON {
