@@ -97,7 +97,7 @@ func (k *kindChanges) snapshot() (version string, state []byte, err error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n%s %s\n%s\n", savedFormat, k.resource.path(), k.resource.fields, version)
-	w := s2.NewWriter(&b, s2.WriterConcurrency(1))
+	w := s2.NewWriter(&b, s2.WriterConcurrency(1), s2.WriterBlockSize(256<<10))
 	if err := errors.Join(k.objects.Store(w), w.Close()); err != nil {
 		return version, nil, fmt.Errorf("save %s: %w", k.resource, err)
 	}
