@@ -414,6 +414,25 @@ func TestClustersDoNotShareASource(t *testing.T) {
 	}
 }
 
+// TestServerThatRefusesWhileItBeginsIsAskedAgain: an API server that was restarted serves before it has read its roles.
+func TestServerThatRefusesWhileItBeginsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := newObjectServer(t)
+	meters, err := collector.NewMeters(nil)
+	require.NoError(t, err)
+	out := &kept{}
+	r, _ := start(t, s, out, setup{common: collector.Common{Meter: meters.For("changes")}})
+	eventually(t, func() bool { return s.watched(podsPath) }, "watched")
+	s.do(func() { s.refuse[podsPath], s.cut = 403, s.cut+1 })
+	asked := s.asked(podsPath + " watch")
+	eventually(t, func() bool { return s.asked(podsPath+" watch") > asked }, "it is refused")
+	s.do(func() { delete(s.refuse, podsPath) })
+	s.set(podsPath, "bad", pod("bad", "", crashing, time.Now()))
+	eventually(t, func() bool { return len(out.texts()) > 0 }, "what happens then is told")
+	r.end(t)
+	require.Empty(t, meters.States()[0].Lost)
+}
+
 func TestChangesOptionsAreCheckedAllAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := NewChanges(ChangesOptions{Kinds: []string{"x", "v1/secrets", "apps/v1/deployments"}, Without: []string{"foos"}, Objects: -1, Save: -1}, nil, nil, collector.Common{})

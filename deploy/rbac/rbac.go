@@ -36,7 +36,7 @@ func Grants() ([]Grant, error) {
 	return []Grant{
 		{"signatures", "cluster", crd.Needs()},
 		{"signatures", "namespace", kube.LeaseNeeds(leases.LeaseName("signatures"))},
-		{"collector", "cluster", slices.Concat(kube.EventsNeeds(), changed)},
+		{"collector", "cluster", slices.Concat(kube.EventsNeeds(), changed, kube.InventoryNeeds())},
 		{"collector", "namespace", kube.LeaseNeeds(leases.LeaseName("cluster"))},
 		{"node", "cluster", kube.FollowNodeNeeds()},
 	}, nil
