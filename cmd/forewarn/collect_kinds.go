@@ -28,6 +28,7 @@ type collectSettings struct {
 	Events  *kube.EventsOptions  `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
 	Changes *kube.ChangesOptions `yaml:"changes,omitempty" json:"changes,omitempty" doc:"What changes in the objects of a cluster, from its API server."`
 
+	PodLogs   *kube.PodLogsOptions   `yaml:"pod_logs,omitempty" json:"pod_logs,omitempty" doc:"The logs of pods through the API server, for clusters where nothing may run on the nodes."`
 	Inventory *kube.InventoryOptions `yaml:"inventory,omitempty" json:"inventory,omitempty" doc:"The versions of a cluster and of what runs in it, by which it is decided which signatures apply."`
 
 	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
@@ -48,7 +49,7 @@ const (
 
 // fromServer reports whether anything is collected of which one process a cluster is enough.
 func (s *collectSettings) fromServer() bool {
-	return s.Events != nil || s.Changes != nil || s.Inventory != nil
+	return s.Events != nil || s.Changes != nil || s.PodLogs != nil || s.Inventory != nil
 }
 
 // any reports whether anything is collected.
@@ -72,6 +73,10 @@ func (s *collectSettings) check() map[string]error {
 	if o := s.Changes; o != nil {
 		x, err := kube.NewChanges(*o, client, kube.NewTopology(kube.TopologyOptions{}), c)
 		made("changes", x, err)
+	}
+	if o := s.PodLogs; o != nil {
+		x, err := kube.NewPodLogs(*o, client, c)
+		made("pod_logs", x, err)
 	}
 	if o := s.Inventory; o != nil {
 		x, err := kube.NewInventory(*o, client, dropFacts, c)
@@ -205,6 +210,9 @@ func (m *sourceMaker) cluster(to *[]source) {
 	}
 	if o := c.Events; o != nil {
 		m.make(&all, "events", func(x collector.Common) (collector.Collector, error) { return kube.NewEvents(*o, m.client, x) })
+	}
+	if o := c.PodLogs; o != nil {
+		m.make(&all, "pod_logs", func(x collector.Common) (collector.Collector, error) { return kube.NewPodLogs(*o, m.client, x) })
 	}
 	if o := c.Inventory; o != nil {
 		m.make(&all, "inventory", func(x collector.Common) (collector.Collector, error) {

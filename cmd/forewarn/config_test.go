@@ -32,6 +32,7 @@ collect:
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
   metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  pod_logs: {include: [{namespace: shop, labels: {app: cart}}], exclude: [{container: istio-*}], streams: 50, back: 1m}
   inventory: {every: 5m}
   otlp: {grpc: {listen: ":4317"}, http: {listen: ":4318"}}
   alerts: {server: {listen: ":9095"}, delay: 2m}
