@@ -8,6 +8,7 @@ CACHE   := .cache
 LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
+PROMETHEUS := $(CACHE)/bin/prometheus
 
 # The control plane of the tests is a module of its own, so that Kubernetes stays out of go.mod. Nothing but go build enters
 # it: go vet would analyse all 2,900 of its packages.
@@ -18,7 +19,7 @@ K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/co
 # The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
 TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
 
-.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e bench results schema clean
+.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus remote-write bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +49,20 @@ property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of 
 	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
 	@FOREWARN_CASES=20000 $(GO) test -count=1 -timeout 20m -run '^TestFramesAgreeWithReference$$' -v ./matcher
 
-kill: ## kill the process 100 times while records flow
+kill: ## kill the matching process 100 times while records flow, and the collector of logs while they are written and rotated
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
+	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice$$' -v ./collector/node
+
+prometheus: $(PROMETHEUS) ## build the Prometheus that tests run (once; four minutes on 2 cores)
+
+$(PROMETHEUS): deploy/prometheus/go.mod deploy/prometheus/go.sum
+	@mkdir -p $(dir $@)
+	@echo "building $@ (once)"
+	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
+	@touch $@
+
+remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, and is asked for expressions
+	@PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/prometheus
 
 controlplane: ## build etcd, the Kubernetes control plane, kubelet and kwok into one file (once; ten minutes on 2 cores)
 	@test -x $(CONTROLPLANE) && test "$$(cat $(CONTROLPLANE).key 2>/dev/null)" = "$(TESTBED_KEY)" || $(MAKE) --no-print-directory $(CONTROLPLANE)

@@ -1,8 +1,10 @@
 package collector
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,4 +42,25 @@ func BenchmarkFiles(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLook measures one look at 5,000 followed logs of pods in which nothing happens.
+func BenchmarkLook(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 5000 {
+		path := filepath.Join(dir, "shop_app-"+strconv.Itoa(i)+"_uid", "app", "0.log")
+		require.NoError(b, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(b, os.WriteFile(path, []byte("2026-11-20T10:00:00Z stdout F line "+strconv.Itoa(i)+"\n"), 0o600))
+	}
+	f, err := Open(Options{Paths: []string{dir}, Follow: true, Source: "logs", Now: present, MaxOpen: 100})
+	require.NoError(b, err)
+	fw, err := f.newFollower(func(context.Context, []byte) error { return nil })
+	require.NoError(b, err)
+	defer fw.close()
+	require.NoError(b, fw.look(b.Context()))
+	require.NoError(b, fw.pump(b.Context()))
+	for b.Loop() {
+		require.NoError(b, fw.look(b.Context()))
+	}
+	require.Len(b, fw.trails, 5000)
 }

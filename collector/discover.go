@@ -23,16 +23,27 @@ func (f *found) rotated() bool { return f.real != f.home }
 type discovery struct {
 	known func(path string) bool // whether a path is followed already, although nothing may be there now
 	files []found
-	dirs  map[string]bool // where something may happen
-	seen  map[string]bool // real paths that were found
+	dirs  map[string]bool   // where something may happen
+	below map[string]string // of the directories in followed ones, by their real paths: what they are called
+	seen  map[string]bool   // real paths that were found
 }
 
 // discover finds what the paths stand for: the files, what they were before they were rotated, and the directories of both. A path
 // that is not there yet is no error.
 func discover(paths []string, known func(path string) bool) *discovery {
-	d := &discovery{known: known, dirs: map[string]bool{}, seen: map[string]bool{}}
+	d := &discovery{known: known, dirs: map[string]bool{}, below: map[string]string{}, seen: map[string]bool{}}
 	for _, p := range paths {
 		d.path(p)
+	}
+	d.homes()
+	return d
+}
+
+// discoverIn finds what is in some directories of followed ones, which are called otherwise there.
+func discoverIn(dirs map[string]string, known func(path string) bool) *discovery {
+	d := &discovery{known: known, dirs: map[string]bool{}, below: map[string]string{}, seen: map[string]bool{}}
+	for at, called := range dirs {
+		d.walkReal(at, called)
 	}
 	d.homes()
 	return d
@@ -65,8 +76,9 @@ func (d *discovery) path(p string) {
 }
 
 // walk takes a directory and those in it.
-func (d *discovery) walk(root string) {
-	base := resolve(root)
+func (d *discovery) walk(root string) { d.walkReal(resolve(root), root) }
+
+func (d *discovery) walkReal(base, root string) {
 	_ = filepath.WalkDir(base, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // a directory that went away while we look, or one that we may not read
@@ -78,7 +90,7 @@ func (d *discovery) walk(root string) {
 				return filepath.SkipDir
 			}
 		case e.IsDir():
-			d.dirs[p] = true
+			d.dirs[p], d.below[p] = true, shown
 		case e.Type().IsRegular():
 			if info, err := e.Info(); err == nil {
 				d.add(found{path: shown, real: p, info: info})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/forewarn/forewarn/collector/format"
@@ -46,8 +48,12 @@ type follower struct {
 	opened    int      // files that are open, or more
 	needLook  bool
 	nextLook  time.Time
-	looked    time.Time // when the last look began; all that was written before is read when nothing is ready
-	alive     time.Time
+	near      map[string]string // directories that are to be looked into, and what they are called
+	nextNear  time.Time
+	below     map[string]string // the directories in followed ones
+	looked    time.Time         // when a look began; what was there then is read when behind is 0
+	behind    int               // files of which that is not read yet
+	alive     time.Time         // everything up to then was given
 
 	saved   positions
 	fresh   bool       // there was no checkpoint
@@ -56,17 +62,23 @@ type follower struct {
 	failing bool       // the last checkpoint could not be saved
 }
 
-// follow reads followed paths until ctx is done.
-func (f *Files) follow(ctx context.Context, send Emit) error {
+// newFollower makes a follower that knows how far the files were read before. It must be closed, even when there was an error.
+func (f *Files) newFollower(send Emit) (*follower, error) {
 	fw := &follower{
-		files: f, o: &f.opts, send: send, trails: map[string]*trail{}, byID: map[fileID]*tail{}, copies: map[fileID]*tail{}, left: map[fileID]bool{},
+		files: f, o: &f.opts, send: send, trails: map[string]*trail{}, byID: map[fileID]*tail{}, copies: map[fileID]*tail{}, left: map[fileID]bool{}, near: map[string]string{},
 		chunk: make([]byte, 256<<10), told: map[string]bool{}, watch: newWatcher(f.opts.MaxWatches), now: f.opts.Now(), fresh: true,
 	}
+	return fw, fw.load()
+}
+
+// follow reads followed paths until ctx is done.
+func (f *Files) follow(ctx context.Context, send Emit) error {
+	fw, err := f.newFollower(send)
 	defer fw.close()
-	if err := fw.load(); err != nil {
+	if err != nil {
 		return err
 	}
-	err := fw.run(ctx)
+	err = fw.run(ctx)
 	if fw.saving != nil {
 		fw.savedNow(<-fw.saving)
 	}
@@ -100,8 +112,8 @@ func (fw *follower) load() error {
 func (fw *follower) run(ctx context.Context) error {
 	poll := time.NewTicker(fw.o.Poll)
 	defer poll.Stop()
-	// What came is given out at most twice Idle after it came, however more trickles in.
-	idle := time.NewTicker(fw.o.Idle)
+	// What came is given out soon after Idle, however more trickles in.
+	idle := time.NewTicker(max(fw.o.Idle/4, time.Millisecond))
 	defer idle.Stop()
 	round := time.NewTimer(0)
 	defer round.Stop()
@@ -149,8 +161,12 @@ func (fw *follower) run(ctx context.Context) error {
 		case <-poll.C:
 			fw.needLook = true
 		}
-		if err == nil && fw.needLook && time.Now().After(fw.nextLook) {
+		switch {
+		case err != nil:
+		case fw.needLook && time.Now().After(fw.nextLook):
 			err = fw.look(ctx)
+		case len(fw.near) > 0 && time.Now().After(fw.nextNear):
+			err = fw.lookNear(ctx)
 		}
 		if err != nil {
 			return err
@@ -169,15 +185,36 @@ func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
 
 // written gives files that were written to a turn.
 func (fw *follower) written() {
-	names, changed := fw.watch.take()
-	fw.needLook = fw.needLook || changed
-	for name := range names {
-		tr := fw.trails[name]
-		if tr == nil {
-			fw.needLook = true // a file that is not known yet, or one that was rotated and is written to still
-			continue
+	h := fw.watch.take()
+	fw.needLook = fw.needLook || h.missed
+	for name := range h.written {
+		if tr := fw.trails[name]; tr != nil {
+			fw.enqueue(tr)
+		} else {
+			fw.lookInto(filepath.Dir(name)) // a file that is not known yet, or one that was rotated and is written to still
 		}
-		fw.enqueue(tr)
+	}
+	for name := range h.changed {
+		if called, ok := fw.below[filepath.Dir(name)]; ok {
+			if info, err := os.Lstat(name); err == nil && info.IsDir() {
+				fw.below[name] = filepath.Join(called, filepath.Base(name))
+				fw.lookInto(name)
+				continue
+			}
+		}
+		if tr := fw.trails[name]; tr != nil {
+			fw.enqueue(tr)
+		}
+		fw.lookInto(filepath.Dir(name))
+	}
+}
+
+// lookInto asks for a look into a directory, or everywhere when it is no directory of a followed one.
+func (fw *follower) lookInto(dir string) {
+	if called, ok := fw.below[dir]; ok {
+		fw.near[dir] = called
+	} else {
+		fw.needLook = true
 	}
 }
 
@@ -228,8 +265,9 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 		}
 		n := t.pull(fw.chunk, room-before, fw.ticked)
 		before += n
+		fw.reached(t, t.at)
 		if n > 0 {
-			fw.changed = true
+			fw.changed, t.readAt = true, fw.now
 			fw.hold(t)
 		}
 		if !t.eof {
@@ -253,6 +291,14 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 func (fw *follower) wasCut(t *tail) bool {
 	info, err := t.file.Stat()
 	return err == nil && info.Size() < t.at || !t.unchanged()
+}
+
+// reached notes how far a file is, for the promise.
+func (fw *follower) reached(t *tail, at int64) {
+	if t.owed > 0 && at >= t.owed {
+		t.owed = 0
+		fw.behind--
+	}
 }
 
 // hold notes that a file may hold something back.
@@ -293,7 +339,7 @@ func (fw *follower) settle(ctx context.Context) error {
 	fw.now, fw.ticked = fw.o.Now(), time.Now()
 	kept := fw.unsettled[:0]
 	for _, t := range fw.unsettled {
-		quiet := fw.ticked.Sub(t.read) >= fw.o.Idle
+		quiet := fw.ticked.Sub(t.read) >= fw.o.Idle && !fw.goesOn(t)
 		t.settle(quiet)
 		t.trail.src.batches.cut(false)
 		if err := fw.flush(ctx, t.trail.src); err != nil {
@@ -308,10 +354,62 @@ func (fw *follower) settle(ctx context.Context) error {
 	}
 	clear(fw.unsettled[len(kept):])
 	fw.unsettled = kept
-	if len(fw.ready) == 0 && len(fw.unsettled) == 0 {
-		fw.alive = fw.looked // everything that was there at the last look was given
-	}
+	fw.promise()
 	return nil
+}
+
+// promise finds out up to when everything was given, for the one source of all files: what was there at a look was read, and nothing of it is
+// held back.
+func (fw *follower) promise() {
+	if fw.one == nil || fw.behind > 0 || fw.looked.IsZero() {
+		return
+	}
+	upTo := fw.looked
+	for _, t := range fw.unsettled {
+		// What is held back came with the last bytes. A line takes a moment from the program to the file.
+		if at := t.readAt.Add(-time.Second); at.Before(upTo) {
+			upTo = at
+		}
+	}
+	if upTo.After(fw.alive) {
+		fw.alive = upTo
+		fw.one.batches.mark = upTo.UnixNano()
+	}
+}
+
+// goesOn reports whether what a file holds back may go on in what was not read yet, of it or of the file after it: however late we are, it is
+// not given out before.
+func (fw *follower) goesOn(t *tail) bool {
+	if at, _ := t.settled(); at == t.at {
+		return false
+	}
+	if t.file != nil {
+		if info, err := t.file.Stat(); err == nil && info.Size() > t.at {
+			fw.enqueue(t.trail)
+			return true
+		}
+	}
+	if t.absent > 0 {
+		return false
+	}
+	if t == t.trail.current() {
+		info, err := os.Lstat(t.name)
+		if err == nil && identify(info) == t.id {
+			return false
+		}
+		fw.needLook = true // it was rotated away since the last look
+		return true
+	}
+	next := t.trail.after(t)
+	if next.parser != nil || next.sample != nil || next.at > 0 || next.file == nil {
+		return false
+	}
+	info, err := next.file.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	fw.enqueue(t.trail)
+	return true
 }
 
 // beat says up to when everything was given.

@@ -3,6 +3,8 @@ package collector
 import (
 	"context"
 	"errors"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,14 +20,65 @@ const lookShare = 20
 // look finds files that are new, renamed, cut or gone.
 func (fw *follower) look(ctx context.Context) error {
 	fw.needLook = false
-	begun := time.Now()
+	clear(fw.near)
 	fw.now, fw.ticked = fw.o.Now(), time.Now()
 	looked := fw.now
-	d := discover(fw.files.names, func(path string) bool { return fw.trails[path] != nil })
+	d := discover(fw.files.names, fw.known)
 	fw.watch.watch(d.dirs)
+	fw.below = d.below
 	for _, t := range fw.byID {
 		t.absent++
 	}
+	seen, err := fw.lookAt(ctx, d)
+	if err != nil {
+		return err
+	}
+	for id := range fw.left {
+		if !seen[id] {
+			delete(fw.left, id)
+		}
+	}
+	for id := range fw.copies {
+		if !seen[id] {
+			delete(fw.copies, id)
+		}
+	}
+	err = fw.leave(ctx)
+	if !fw.began {
+		fw.vanished()
+	}
+	fw.began = true
+	if fw.behind == 0 {
+		fw.promise() // of the look before
+		fw.looked = looked
+		for _, t := range fw.byID {
+			if t.size > t.at {
+				t.owed = t.size
+				fw.behind++
+			}
+		}
+	}
+	took := time.Since(fw.ticked)
+	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
+	return err
+}
+
+// lookNear looks into the directories in which something happened, which finds what is new or renamed there. What is gone is found by look.
+func (fw *follower) lookNear(ctx context.Context) error {
+	fw.now, fw.ticked = fw.o.Now(), time.Now()
+	d := discoverIn(fw.near, fw.known)
+	clear(fw.near)
+	fw.watch.watchAlso(d.dirs)
+	maps.Copy(fw.below, d.below)
+	_, err := fw.lookAt(ctx, d)
+	fw.nextNear = time.Now().Add(min(lookShare*time.Since(fw.ticked), time.Second))
+	return err
+}
+
+func (fw *follower) known(path string) bool { return fw.trails[path] != nil }
+
+// lookAt takes up what was discovered.
+func (fw *follower) lookAt(ctx context.Context, d *discovery) (map[fileID]bool, error) {
 	seen := make(map[fileID]bool, len(d.files))
 	for i := range d.files {
 		f := &d.files[i]
@@ -38,31 +91,14 @@ func (fw *follower) look(ctx context.Context) error {
 		case t != nil:
 			t.absent = 0
 			if err := fw.check(ctx, t, f); err != nil {
-				return err
+				return nil, err
 			}
 		case fw.left[id] || fw.copies[id] != nil:
 		default:
 			fw.adopt(f, id)
 		}
 	}
-	for id := range fw.left {
-		if !seen[id] {
-			delete(fw.left, id)
-		}
-	}
-	for id := range fw.copies {
-		if !seen[id] {
-			delete(fw.copies, id)
-		}
-	}
-	err := fw.leave(ctx)
-	if !fw.began {
-		fw.vanished()
-	}
-	fw.began, fw.looked = true, looked
-	took := time.Since(begun)
-	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
-	return err
+	return seen, nil
 }
 
 // check looks at a file that is followed.
@@ -85,6 +121,7 @@ func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
 func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
 	anew := &tail{trail: t.trail, id: t.id, name: t.name, size: t.size, begun: t.begun + 1}
 	anew.file, t.file = t.file, nil
+	fw.reached(t, math.MaxInt64)
 	copied := false
 	for id, of := range fw.copies {
 		if of == t {
@@ -234,11 +271,9 @@ func (fw *follower) newTrail(f *found, id fileID) *trail {
 	} else {
 		s.batches = newBatcher(fw.o, &s.counts)
 	}
-	tr := &trail{home: f.home, src: s, sink: s.batches}
+	tr := &trail{home: f.home, src: s}
 	if fw.o.Filter != nil {
-		if keep := fw.o.Filter(s.input.Attrs); keep != nil {
-			tr.sink = filtered{keep, s.batches}
-		}
+		tr.keep = fw.o.Filter(s.input.Attrs)
 	}
 	fw.trails[f.home] = tr
 	return tr
@@ -277,6 +312,7 @@ func (fw *follower) leaveTails(ctx context.Context, tr *trail) error {
 				tr.src.input.Counts.Add(format.UnreadBytes, int(unread))
 			}
 			t.finish()
+			fw.reached(t, math.MaxInt64)
 			delete(fw.byID, t.id)
 			tr.remove(t)
 			fw.changed = true

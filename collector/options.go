@@ -30,6 +30,9 @@ type Options struct {
 	BatchBytes int
 	// Idle is how long what is live may have nothing to say before what came so far is given out: 50 ms.
 	Idle time.Duration
+	// Gap, with Follow, is how long after the line before a line may have been written that continues it, by the stamps of a container's
+	// runtime. Well below Idle, it makes an entry the same when it is read again. 0 is any time.
+	Gap time.Duration
 	// Heartbeat is how often a followed file that is idle says that nothing happened: 10 s. Negative: never.
 	Heartbeat time.Duration
 	// Poll is how often followed paths are looked at when no notification of the system came: 1 s.

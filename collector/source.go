@@ -40,7 +40,7 @@ func newSource(path string, r io.ReadCloser, written time.Time, live bool, opts 
 	s := &source{path: path, opts: opts, raw: &countingReader{r: r}, closer: r}
 	s.input = format.Input{
 		Counts: &s.counts, Attrs: pathAttrs(path, opts.Attrs), Location: opts.Location, Now: opts.Now(), Written: written, Live: live,
-		Clock: opts.Now, Limits: opts.Limits,
+		Clock: opts.Now, Gap: opts.Gap, Limits: opts.Limits,
 	}
 	return s
 }
@@ -102,8 +102,11 @@ func (s *source) begin(head []byte, offset uint64) {
 	s.batches = newBatcher(s.opts, &s.counts)
 	s.batches.narrow = !s.input.Live
 	in := s.input
-	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches
 	family := format.Detect(head)
+	in.Identity, in.Offset, in.Sink = identity(s.path, head), offset, s.batches
+	if family.SharesAttrs() {
+		in.Sink = shared{s.batches}
+	}
 	s.parser = family.Open(in, head)
 	s.given(family, s.parser.Kinds())
 }

@@ -15,11 +15,11 @@ import (
 
 // trail is one followed path: the files that have its name, or had it until they were rotated away.
 type trail struct {
-	home  string  // its real path
-	src   *source // what its records have in common, and where they go
-	sink  format.Sink
-	tails []*tail // oldest first; the last one has the name
-	ready bool    // it waits for its turn
+	home  string                    // its real path
+	src   *source                   // what its records have in common, and where they go
+	keep  func(*record.Record) bool // decides about each record; nil keeps all
+	tails []*tail                   // oldest first; the last one has the name
+	ready bool                      // it waits for its turn
 }
 
 // tail is one file of a trail. While it rests it has no parser, and everything up to at was given.
@@ -33,6 +33,8 @@ type tail struct {
 	eof     bool  // nothing was left when it was read last
 	read    time.Time
 	held    bool      // it may hold something back
+	readAt  time.Time // as read, by the clock of the records
+	owed    int64     // the size up to which the promise under way waits for it; 0 when it does not
 	absent  int       // looks in a row that did not find it
 	written time.Time // when it was last looked at
 
@@ -179,7 +181,13 @@ func (t *tail) parse(head []byte, skipped int64) {
 	}
 	tr := t.trail
 	in := tr.src.input
-	in.Identity, in.Offset, in.Last, in.Sink = t.identity, uint64(t.from+skipped), t.last, tr.sink
+	in.Identity, in.Offset, in.Last, in.Sink = t.identity, uint64(t.from+skipped), t.last, tr.src.batches
+	if t.family.SharesAttrs() {
+		in.Sink = shared{tr.src.batches}
+	}
+	if tr.keep != nil {
+		in.Sink = filtered{tr.keep, in.Sink}
+	}
 	t.parser = t.family.Open(in, head)
 	tr.src.given(t.family, t.parser.Kinds())
 	if t.from > 0 {
@@ -326,6 +334,16 @@ func (tr *trail) before(t *tail) *tail {
 	for i, x := range tr.tails {
 		if x == t && i > 0 {
 			return tr.tails[i-1]
+		}
+	}
+	return nil
+}
+
+// after returns the file after t, nil when t is the newest.
+func (tr *trail) after(t *tail) *tail {
+	for i, x := range tr.tails[:len(tr.tails)-1] {
+		if x == t {
+			return tr.tails[i+1]
 		}
 	}
 	return nil

@@ -16,13 +16,21 @@ type watcher struct {
 	wake  chan struct{} // has something when take has
 	ended chan struct{}
 
-	mu      sync.Mutex
-	written map[string]bool
-	changed bool // files came, went or were renamed
+	mu sync.Mutex
+	happened
 }
 
+// happened is what a watcher was told.
+type happened struct {
+	written map[string]bool // files that were written to
+	changed map[string]bool // what came, went or was renamed
+	missed  bool            // something was not told
+}
+
+func nothing() happened { return happened{map[string]bool{}, map[string]bool{}, false} }
+
 func newWatcher(most int) *watcher {
-	w := &watcher{most: most, dirs: map[string]bool{}, wake: make(chan struct{}, 1), ended: make(chan struct{}), written: map[string]bool{}}
+	w := &watcher{most: most, dirs: map[string]bool{}, wake: make(chan struct{}, 1), ended: make(chan struct{}), happened: nothing()}
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		close(w.ended)
@@ -55,10 +63,14 @@ func (w *watcher) listen() {
 
 func (w *watcher) note(name string, changed bool) {
 	w.mu.Lock()
-	if name != "" {
+	switch {
+	case name == "":
+		w.missed = true
+	case changed:
+		w.changed[name] = true
+	default:
 		w.written[name] = true
 	}
-	w.changed = w.changed || changed
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -66,25 +78,30 @@ func (w *watcher) note(name string, changed bool) {
 	}
 }
 
-// take returns what was written since it was called last, and whether files came, went or were renamed.
-func (w *watcher) take() (written map[string]bool, changed bool) {
+// take returns what happened since it was called last.
+func (w *watcher) take() happened {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	written, changed = w.written, w.changed
-	w.written, w.changed = map[string]bool{}, false
-	return written, changed
+	h := w.happened
+	w.happened = nothing()
+	return h
 }
 
 // watch makes the directories those that are watched, at most so many.
 func (w *watcher) watch(dirs map[string]bool) {
-	if w.fs == nil {
-		return
-	}
 	for dir := range w.dirs {
 		if !dirs[dir] {
 			_ = w.fs.Remove(dir) // it is gone, and its watch with it
 			delete(w.dirs, dir)
 		}
+	}
+	w.watchAlso(dirs)
+}
+
+// watchAlso adds directories to those that are watched.
+func (w *watcher) watchAlso(dirs map[string]bool) {
+	if w.fs == nil {
+		return
 	}
 	for dir := range dirs {
 		if len(w.dirs) >= w.most {

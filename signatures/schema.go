@@ -3,6 +3,7 @@ package signatures
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 
@@ -56,6 +57,14 @@ func SchemaOf(v any, id, title string) ([]byte, error) {
 func reflector() *jsonschema.Reflector {
 	return &jsonschema.Reflector{
 		Anonymous: true, FieldNameTag: "yaml", Mapper: schemaOf,
+		Namer: func(t reflect.Type) string { // types of several packages may have one name
+			switch of := path.Base(t.PkgPath()); of {
+			case ".", "signatures":
+				return t.Name()
+			default:
+				return of + "." + t.Name()
+			}
+		},
 		LookupComment: func(t reflect.Type, name string) string {
 			if t.Kind() != reflect.Struct || name == "" {
 				return ""

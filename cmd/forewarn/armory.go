@@ -23,7 +23,8 @@ type armory struct {
 	*globals
 	store    *store.Store
 	settings *settings
-	cluster  *cluster // the custom resources; nil when they are not followed
+	cluster  *cluster    // the custom resources; nil when they are not followed
+	found    *foundFacts // of the clusters; nil when they are not followed
 
 	looking sync.Mutex // one look at a time
 
@@ -32,6 +33,8 @@ type armory struct {
 	refused []string         // what was refused when it was made
 	seen    uint64           // what the files looked like; 0 when that says nothing
 	unsaved bodies           // what the store could not take
+	applies facts            // by which it was decided what is in the program
+	decide  bool             // it must be decided anew
 }
 
 const (
@@ -68,6 +71,9 @@ func (a *armory) watch(ctx context.Context, swap func(*matcher.Program, []string
 	if a.cluster != nil {
 		group.Go(func() error { return a.cluster.run(watching, look) })
 	}
+	if a.found != nil {
+		group.Go(func() error { return a.found.run(watching, look) })
+	}
 	group.Go(func() error {
 		<-watching.Done()
 		return nil
@@ -80,7 +86,11 @@ func (a *armory) look() {
 	files, problems := signatures.List(a.settings.Signatures)
 	resources := a.cluster.resources()
 	seen := fingerprint(files, problems, resources)
-	if seen == a.seen {
+	if applies := a.settings.Applies.over(a.found.now()); !applies.equal(&a.applies) {
+		a.applies = applies
+		a.decide = a.decide || a.program != nil // else the stored program is known to have been made by the same
+	}
+	if seen == a.seen && !a.decide {
 		return
 	}
 	known := a.known()
@@ -96,6 +106,7 @@ func (a *armory) look() {
 	}
 	a.told(append(problems, change.problems...))
 	a.keep(change)
+	a.decide = false
 	a.cluster.judge(change.verdicts(a.program, resources))
 	if a.seen = seen; change.racy {
 		a.seen = 0
@@ -193,7 +204,7 @@ func (a *armory) keep(c *change) {
 
 func (a *armory) options() matcher.CompileOptions {
 	return matcher.CompileOptions{
-		KubernetesVersion: a.settings.Applies.Kubernetes, Components: a.settings.Applies.Components, Facts: a.settings.Applies.Facts,
+		KubernetesVersion: a.applies.Kubernetes, Components: a.applies.Components, Facts: a.applies.Facts,
 	}
 }
 

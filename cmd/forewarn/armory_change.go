@@ -233,13 +233,14 @@ func (a *armory) arm(c *change, picks []picked) error {
 	var remove []uint64
 	var problems []signatures.Problem
 	var err error
-	if a.program != nil {
+	anew := a.program == nil || a.decide
+	if !anew {
 		if add, remove, err = a.difference(c, picks); err != nil {
 			return err
 		}
 	}
 	switch {
-	case a.program == nil || a.program.Len() < smallSet && len(add)+len(remove) > 0 || a.program.Drift()+len(add)+len(remove) > maxDrift:
+	case anew || a.program.Len() < smallSet && len(add)+len(remove) > 0 || a.program.Drift()+len(add)+len(remove) > maxDrift:
 		all := make([]*signatures.Signature, len(picks))
 		for i := range picks {
 			if all[i], err = a.body(c, &picks[i]); err != nil {

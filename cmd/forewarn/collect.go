@@ -25,11 +25,16 @@ type source struct {
 }
 
 // common is what the collectors of this process share.
-func (s *settings) common(g *globals) collector.Common {
+func (s *settings) common(g *globals) (collector.Common, error) {
+	secrets, err := collector.NewSecrets(s.Secrets)
+	if err != nil {
+		return collector.Common{}, fmt.Errorf("secrets: %w", err)
+	}
 	return collector.Common{
+		Secrets: secrets,
 		Cluster: s.Cluster, Node: s.nodeName(), BatchBytes: s.Send.BatchKB << 10, Compress: s.Send.Compress, Logger: g.log,
 		Checkpoints: collector.Directory(filepath.Join(s.DataDir, "collect")),
-	}
+	}, nil
 }
 
 // runCollect publishes what the sources say.
@@ -38,13 +43,16 @@ func (p *process) runCollect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	common := p.settings.common(p.globals)
+	common, err := p.settings.common(p.globals)
+	if err != nil {
+		return err
+	}
 	common.Stored = p.publish.Flush
 	shared, err := p.stream.Checkpoints(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := p.settings.sources(common, shared, meters)
+	all, err := p.settings.sources(common, shared, p.stream.PutFacts, meters)
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func (s *settings) fileOptions(f fileSettings, c *collector.Common) collector.Op
 		zone = time.UTC // the check of the settings has refused it
 	}
 	o := collector.Options{
-		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: c.BatchBytes, Compress: c.Compress,
+		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: c.BatchBytes, Compress: c.Compress, Secrets: c.Secrets,
 		Meter: c.Meter, Checkpoints: c.Checkpoints, Checkpoint: c.Name + "/" + f.Path, Stored: c.Stored, Logger: c.Log(),
 	}
 	if s.Cluster != "" {
@@ -143,10 +151,13 @@ func (s *settings) fileOptions(f fileSettings, c *collector.Common) collector.Op
 
 // dryRun prints the records that collect would send. Nothing is stored, no position either.
 func (g *globals) dryRun(ctx context.Context, s *settings) error {
-	common := s.common(g)
+	common, err := s.common(g)
+	if err != nil {
+		return err
+	}
 	common.Checkpoints = nil
 	s.Collect.Lease.Off = true // it takes nothing from the process that collects
-	all, err := s.sources(common, nil, nil)
+	all, err := s.sources(common, nil, dropFacts, nil)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/alerts"
 	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/collector/metrics"
 	"github.com/forewarn/forewarn/collector/node"
+	"github.com/forewarn/forewarn/collector/otlp"
+	"github.com/forewarn/forewarn/signatures"
+	"github.com/forewarn/forewarn/signatures/catalog"
+	"github.com/forewarn/forewarn/signatures/cre"
 )
 
 // collectSettings say what is collected besides files. What stands there is collected, `{}` with the defaults.
@@ -22,9 +28,15 @@ type collectSettings struct {
 	Events  *kube.EventsOptions  `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
 	Changes *kube.ChangesOptions `yaml:"changes,omitempty" json:"changes,omitempty" doc:"What changes in the objects of a cluster, from its API server."`
 
+	Inventory *kube.InventoryOptions `yaml:"inventory,omitempty" json:"inventory,omitempty" doc:"The versions of a cluster and of what runs in it, by which it is decided which signatures apply."`
+
 	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
 	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of this node."`
 	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"What the kernel of this node says."`
+
+	Metrics *metrics.Options `yaml:"metrics,omitempty" json:"metrics,omitempty" doc:"Metric samples; only those that a signature looks at."`
+	OTLP    *otlp.Options    `yaml:"otlp,omitempty" json:"otlp,omitempty" doc:"Logs and metrics that others send by the OpenTelemetry protocol; of metrics only those that a signature looks at."`
+	Alerts  *alerts.Options  `yaml:"alerts,omitempty" json:"alerts,omitempty" doc:"The alerts that an Alertmanager sends to a webhook."`
 }
 
 // Where topology comes from.
@@ -35,11 +47,13 @@ const (
 )
 
 // fromServer reports whether anything is collected of which one process a cluster is enough.
-func (s *collectSettings) fromServer() bool { return s.Events != nil || s.Changes != nil }
+func (s *collectSettings) fromServer() bool {
+	return s.Events != nil || s.Changes != nil || s.Inventory != nil
+}
 
 // any reports whether anything is collected.
 func (s *collectSettings) any() bool {
-	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil
+	return s.fromServer() || s.Logs != nil || s.Journal != nil || s.Kernel != nil || s.Metrics != nil || s.OTLP != nil || s.Alerts != nil
 }
 
 // check makes every collector and throws it away, for what is wrong with its options.
@@ -59,6 +73,10 @@ func (s *collectSettings) check() map[string]error {
 		x, err := kube.NewChanges(*o, client, kube.NewTopology(kube.TopologyOptions{}), c)
 		made("changes", x, err)
 	}
+	if o := s.Inventory; o != nil {
+		x, err := kube.NewInventory(*o, client, dropFacts, c)
+		made("inventory", x, err)
+	}
 	if o := s.Logs; o != nil {
 		x, err := node.NewLogs(*o, s.pods(), c)
 		made("logs", x, err)
@@ -71,8 +89,23 @@ func (s *collectSettings) check() map[string]error {
 		x, err := node.NewKernel(*o, c)
 		made("kernel", x, err)
 	}
+	if o := s.Metrics; o != nil {
+		x, err := metrics.New(*o, c)
+		made("metrics", x, err)
+	}
+	if o := s.OTLP; o != nil {
+		x, err := otlp.New(*o, c)
+		made("otlp", x, err)
+	}
+	if o := s.Alerts; o != nil {
+		x, err := alerts.New(*o, c)
+		made("alerts", x, err)
+	}
 	return wrong
 }
+
+// dropFacts is where an inventory goes that nobody decides by.
+func dropFacts(context.Context, string, []byte) error { return nil }
 
 // pods are what tells the labels of pods, if anything will: a selection by labels is refused without.
 func (s *collectSettings) pods() node.Pods {
@@ -90,14 +123,21 @@ func (s *collectSettings) topologySource() string {
 	return cmp.Or(s.Topology, topologyOff)
 }
 
-// nodeName is that of the node that the process runs on.
-func (s *settings) nodeName() string { return cmp.Or(s.Node, os.Getenv("NODE_NAME")) }
+// nodeName is that of the node that the process runs on, empty when it is not known. The name of a pod's host is the pod's.
+func (s *settings) nodeName() string {
+	name := cmp.Or(s.Node, os.Getenv("NODE_NAME"))
+	if name == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		name, _ = os.Hostname()
+	}
+	return name
+}
 
 // sourceMaker makes the sources of a process one after the other, and keeps what is wrong with each.
 type sourceMaker struct {
 	s        *settings
 	common   collector.Common
 	shared   collector.Checkpoints // of what another process may take over; nil keeps nothing
+	facts    kube.PutFacts
 	meters   *collector.Meters
 	client   *kube.Client   // nil when no API server is needed, or it cannot be reached
 	topology *kube.Topology // nil when it is off
@@ -166,6 +206,11 @@ func (m *sourceMaker) cluster(to *[]source) {
 	if o := c.Events; o != nil {
 		m.make(&all, "events", func(x collector.Common) (collector.Collector, error) { return kube.NewEvents(*o, m.client, x) })
 	}
+	if o := c.Inventory; o != nil {
+		m.make(&all, "inventory", func(x collector.Common) (collector.Collector, error) {
+			return kube.NewInventory(*o, m.client, m.facts, x)
+		})
+	}
 	if c.Changes == nil && c.topologySource() == topologyCluster {
 		all = append(all, m.follow("topology", m.topology.FollowCluster))
 	}
@@ -209,6 +254,53 @@ func (m *sourceMaker) node(to *[]source) {
 	}
 }
 
+// receivers make what listens, or asks others than the API server.
+func (m *sourceMaker) receivers(to *[]source) {
+	c := &m.s.Collect
+	if o := c.Metrics; o != nil {
+		m.make(to, "metrics", func(x collector.Common) (collector.Collector, error) {
+			collected, err := metrics.New(*o, x)
+			if err != nil {
+				return nil, err
+			}
+			return m.s.withNeeds(collected, collected.Need), nil
+		})
+	}
+	if o := c.OTLP; o != nil {
+		m.make(to, "otlp", func(x collector.Common) (collector.Collector, error) {
+			collected, err := otlp.New(*o, x)
+			if err != nil {
+				return nil, err
+			}
+			return m.s.withNeeds(collected, collected.Need), nil
+		})
+	}
+	if o := c.Alerts; o != nil {
+		m.make(to, "alerts", func(x collector.Common) (collector.Collector, error) { return alerts.New(*o, x) })
+	}
+}
+
+// withNeeds runs a collector of metrics, and tells it what the signatures look at, also when their files change.
+func (s *settings) withNeeds(x collector.Collector, need func([]signatures.MetricNeed)) collector.Collector {
+	look := func() {
+		var builtin *signatures.Set
+		if !s.NoCatalog {
+			builtin, _ = signatures.LoadFS(catalog.FS, signatures.Options{})
+		}
+		own, _ := signatures.Load(s.Signatures, signatures.Options{Foreign: cre.Options{Sources: s.Sources}.Read}) // the matcher tells what is wrong
+		need(signatures.MetricNeeds(signatures.Merge(builtin, own)))
+	}
+	return collecting(func(ctx context.Context, emit collector.Emit) error {
+		look()
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return x.Run(ctx, emit) })
+		if len(s.Signatures) > 0 {
+			group.Go(func() error { return signatures.Follow(ctx, s.Signatures, signatures.WatchOptions{}, look) })
+		}
+		return group.Wait()
+	})
+}
+
 // follow keeps the topology up to date. It gives no records.
 func (m *sourceMaker) follow(name string, run func(context.Context, *kube.Client, *collector.Common) error) source {
 	c := m.commonOf(name)
@@ -232,14 +324,15 @@ func together(all []source) collector.Collector {
 	})
 }
 
-// sources makes every collector that the configuration asks for. shared are the checkpoints of what another process may take over. Its error
-// holds all problems.
-func (s *settings) sources(common collector.Common, shared collector.Checkpoints, meters *collector.Meters) ([]source, error) {
-	m := sourceMaker{s: s, common: common, shared: shared, meters: meters}
+// sources makes every collector that the configuration asks for. shared are the checkpoints of what another process may take over, and facts
+// is where an inventory goes. Its error holds all problems.
+func (s *settings) sources(common collector.Common, shared collector.Checkpoints, facts kube.PutFacts, meters *collector.Meters) ([]source, error) {
+	m := sourceMaker{s: s, common: common, shared: shared, facts: facts, meters: meters}
 	m.connect()
 	var all []source
 	m.cluster(&all)
 	m.node(&all)
+	m.receivers(&all)
 	for _, f := range s.Files {
 		m.make(&all, "files", func(c collector.Common) (collector.Collector, error) {
 			return collector.Open(s.fileOptions(f, &c))

@@ -31,6 +31,11 @@ collect:
   logs: {include: [{namespace: shop, labels: {app: cart}}], limit: {lines_per_second: 1000}}
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
+  metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  inventory: {every: 5m}
+  otlp: {grpc: {listen: ":4317"}, http: {listen: ":4318"}}
+  alerts: {server: {listen: ":9095"}, delay: 2m}
+secrets: {keep: [jwt], email: true, patterns: [{name: badge, regex: "badge-[0-9]{6}"}]}
 nats:
   url: nats://nats-0:4222,nats://nats-1:4222
   creds_file: /etc/forewarn/nats.creds

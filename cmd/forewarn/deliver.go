@@ -188,6 +188,7 @@ func (p *process) serve(ctx context.Context) error {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(p.matcher.Status()) // the client is gone when this fails
 	})
+	p.tell(mux)
 	listen := net.ListenConfig{}
 	l, err := listen.Listen(ctx, "tcp", p.settings.Listen)
 	if err != nil {

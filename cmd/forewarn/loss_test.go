@@ -30,6 +30,8 @@ func TestEveryLossIsToldInWords(t *testing.T) {
   2 objects too large, left out
   2 records too large, left out
   2 compressed inputs damaged or incomplete, used as far as readable
+  2 B of followed files that went away or were cut before they were read
+  2 followed files that went away while nothing read them: what was written last is not known
   in matching: 3 late
 `, lossText(&all, &matcher.Stats{Late: 3}))
 	require.Empty(t, lossText(&format.Counts{}, &matcher.Stats{}))

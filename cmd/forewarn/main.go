@@ -48,14 +48,22 @@ func usage(format string, args ...any) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
+	io := stdio{os.Stdin, os.Stdout, os.Stderr}
+	root := newRoot
+	if isPlugin(os.Args[0]) {
+		root = newPlugin
+	}
+	code := executeRoot(ctx, root(io), os.Args[1:], io)
 	stop()
 	os.Exit(code)
 }
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string, io stdio) int {
-	root := newRoot(io)
+	return executeRoot(ctx, newRoot(io), args, io)
+}
+
+func executeRoot(ctx context.Context, root *cobra.Command, args []string, io stdio) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var coded exitError

@@ -143,6 +143,10 @@ func readLoss(c format.Count, n uint64) string {
 		return plural(n, "record") + " too large, left out"
 	case format.BadInput:
 		return plural(n, "compressed input") + " damaged or incomplete, used as far as readable"
+	case format.UnreadBytes:
+		return bytesText(int64(min(n, math.MaxInt64))) + " of followed files that went away or were cut before they were read"
+	case format.VanishedFile:
+		return plural(n, "followed file") + " that went away while nothing read them: what was written last is not known"
 	case format.FutureStamp:
 		return plural(n, "time stamp") + " not believed: more than a day ahead of now, or before 1990"
 	default:

@@ -141,7 +141,7 @@ func TestMakeTargetsInDocumentsExist(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(repository, "Makefile"))
 	require.NoError(t, err)
 	for name, text := range documents(t) {
-		for _, m := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(strings.Join(append(fenced(text, "sh"), text), "\n"), -1) {
+		for _, m := range regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)").FindAllStringSubmatch(strings.Join(append(fenced(text, "sh"), text), "\n"), -1) {
 			require.Regexp(t, `(?m)^`+m[1]+`:`, string(makefile), "%s says make %s", name, m[1])
 		}
 	}

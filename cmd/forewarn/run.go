@@ -222,6 +222,7 @@ func (p *process) newMatcher(ctx context.Context) error {
 			return err
 		}
 	}
+	p.armory.found = p.openFacts(ctx)
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
@@ -28,16 +29,18 @@ import (
 type settings struct {
 	DataDir    string   `yaml:"data_dir,omitempty" json:"data_dir,omitempty" doc:"Where state lives; one process a directory. Without it $XDG_STATE_HOME/forewarn, else ~/.local/state/forewarn."`
 	Cluster    string   `yaml:"cluster,omitempty" json:"cluster,omitempty" doc:"The cluster's name, put onto every record (k8s.cluster.name)."`
+	Node       string   `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this runs on, put onto what is collected of it (k8s.node.name). Without it $NODE_NAME, else, outside of a pod, the host's name."`
 	Signatures []string `yaml:"signatures,omitempty" json:"signatures,omitempty" doc:"Files and directories of signatures, besides the catalogue; one with a catalogue signature's id replaces it."`
 	NoCatalog  bool     `yaml:"no_catalog,omitempty" json:"no_catalog,omitempty" doc:"Leave the shipped catalogue out."`
 	Sources    sources  `yaml:"sources,omitempty" json:"sources,omitempty" doc:"Of CRE rules: for an event source, the components (service.name) whose logs it means, besides the one that it names itself."`
 	Resources  bool     `yaml:"custom_resources,omitempty" json:"custom_resources,omitempty" doc:"Arm the signatures that the cluster holds as custom resources too (Signature and ClusterSignature of forewarn.dev)."`
-	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed."`
+	Applies    facts    `yaml:"applies,omitempty" json:"applies,omitzero" doc:"What is known of the cluster, so that signatures which do not apply are disarmed. It wins over what collectors find out."`
 
 	Kubernetes kube.ConnectOptions `yaml:"kubernetes,omitempty" json:"kubernetes,omitzero" doc:"How the API server is reached, for collectors and for custom resources; without it as kubectl does, and inside a pod by its service account."`
 
-	Node    string          `yaml:"node,omitempty" json:"node,omitempty" doc:"The name of the node that this process runs on; $NODE_NAME without it."`
 	Collect collectSettings `yaml:"collect,omitempty" json:"collect,omitzero" doc:"What is collected besides files."`
+
+	Secrets collector.SecretOptions `yaml:"secrets,omitempty" json:"secrets,omitzero" doc:"What collectors take out of records before they send them; without it everything that is known to be secret."`
 
 	Files []fileSettings `yaml:"files,omitempty" json:"files,omitempty" doc:"Files to follow."`
 	NATS  natsSettings   `yaml:"nats,omitempty" json:"nats,omitzero" doc:"An existing NATS with JetStream; without it one is embedded."`
@@ -220,6 +223,9 @@ func (s *settings) checkCollect(place func(path, message, suggestion string) sig
 		problems = append(problems, place("collect.topology", "what is collected from the API server is of the whole cluster, and not of one node", "leave it out, or collect logs in a process of their own"))
 	case s.nodeName() == "":
 		problems = append(problems, place("collect.topology", "the node has no name", "set node, or in a pod $NODE_NAME from spec.nodeName"))
+	}
+	if _, err := collector.NewSecrets(s.Secrets); err != nil {
+		problems = append(problems, place("secrets", err.Error(), "see `forewarn config schema`"))
 	}
 	wrong := s.Collect.check()
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {

@@ -47,27 +47,41 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 				return err
 			}
 			defer func() { _ = st.Close() }() // nothing is under way
-			raw, err := st.Statuses(ctx)
+			o, err := readOverview(ctx, st)
 			if err != nil {
 				return err
 			}
-			o := overview{Processes: []pipeline.Status{}, Collectors: []collector.Status{}}
-			if err := o.decode(raw); err != nil {
-				return err
-			}
-			ws, err := pipeline.Latest(ctx, st)
-			if err != nil {
-				return err
-			}
-			o.fill(ws)
-			if len(o.Processes) == 0 {
-				_, _ = fmt.Fprintln(g.err, "forewarn: no matching process has told its status in the last minutes: is `forewarn run` or `forewarn match` running?")
-			}
-			return g.print(o, func(w io.Writer) error { return statusText(w, &o, time.Now(), g.style().Location) })
+			return g.tellOverview(o)
 		},
 	}
 	f.flags(c.Flags())
 	return c
+}
+
+// readOverview reads from the stream what `forewarn status` tells.
+func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
+	raw, err := st.Statuses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &overview{Processes: []pipeline.Status{}, Collectors: []collector.Status{}}
+	if err := o.decode(raw); err != nil {
+		return nil, err
+	}
+	ws, err := pipeline.Latest(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	o.fill(ws)
+	return o, nil
+}
+
+// tellOverview prints an overview.
+func (g *globals) tellOverview(o *overview) error {
+	if len(o.Processes) == 0 {
+		_, _ = fmt.Fprintln(g.err, "forewarn: no matching process has told its status in the last minutes: is `forewarn run` or `forewarn match` running?")
+	}
+	return g.print(o, func(w io.Writer) error { return statusText(w, o, time.Now(), g.style().Location) })
 }
 
 // decode takes the statuses of the processes that did not stop.

@@ -40,6 +40,7 @@ type stream struct {
 	partID uint64
 	// inherited says that the line under way began in the file before.
 	inherited bool
+	lineNS    int64 // when the last line of the entry was written
 }
 
 func newCRI(in Input, _ []byte) Parser    { return newContainer(in, (*container).cri) }
@@ -80,6 +81,7 @@ func (c *container) Inherit(from Parser) {
 	for i := range c.out {
 		s, o := &c.out[i], &old.out[i]
 		s.entry.inherit(&o.entry)
+		s.lineNS = o.lineNS
 		if o.partly {
 			s.parts = append(s.parts[:0], o.parts...)
 			s.partly, s.inherited, s.partNS, s.partID, s.partAt = true, true, o.partNS, o.partID, c.in.Offset
@@ -191,7 +193,9 @@ func (c *container) entry(s *stream, text []byte, ns int64, offset uint64) {
 	if len(text) == 0 {
 		return
 	}
-	if s.entry.open() {
+	before := s.lineNS
+	s.lineNS = ns
+	if s.entry.open() && (c.in.Gap == 0 || ns-before <= int64(c.in.Gap)) {
 		belongs, in := continues(text, s.entry.trace)
 		s.entry.trace = in
 		if belongs && text[0] != '{' && s.entry.join(text) {

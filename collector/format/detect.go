@@ -26,10 +26,21 @@ var families = [...]Family{
 	{"cri", detectCRI, newCRI},
 	{"docker", detectDocker, newDocker},
 	{"journald", detectJournald, newJournald},
+	{"journald export", detectJournalExport, newJournalExport},
 	{"syslog", detectSyslog, newSyslog},
 	{"audit", detectAudit, newAudit},
 	{"exposition", detectExposition, newExposition},
 	{"lines", func([]byte) bool { return true }, newLines},
+}
+
+// SharesAttrs reports whether the attributes of the family's records are made once and never written to again, as
+// [record.Builder.AddShared] wants them.
+func (f *Family) SharesAttrs() bool {
+	switch f.Name {
+	case "cri", "docker", "journald", "journald export", "syslog", "audit", "lines":
+		return true
+	}
+	return false
 }
 
 // Named returns the family of a name, nil when there is none.

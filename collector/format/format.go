@@ -85,6 +85,9 @@ type Input struct {
 	// gives the present then; nil stays at Now.
 	Live  bool
 	Clock func() time.Time
+	// Gap is how long after the line before a line may have been written that is joined to it, by the stamps of a container's runtime; 0
+	// is any time. With a gap, what is read again is joined as it was when it was read live, if nothing waited longer than that for more.
+	Gap time.Duration
 	// Limits bound what is held in memory; zero fields have defaults.
 	Limits Limits
 }

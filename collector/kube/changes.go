@@ -78,6 +78,7 @@ type Changes struct {
 	client   *Client
 	topology *Topology
 	all      []resource
+	settle   time.Duration
 }
 
 var _ collector.Collector = (*Changes)(nil)
@@ -91,12 +92,12 @@ func NewChanges(o ChangesOptions, client *Client, topology *Topology, c collecto
 	c.Enricher = nil // it has the topology, and uses it earlier
 	o.Objects = cmp.Or(o.Objects, 1_000_000)
 	o.Save = cmp.Or(o.Save, signatures.Duration(10*time.Second))
-	return &Changes{o: o, c: c, client: client, topology: topology, all: all}, nil
+	return &Changes{o: o, c: c, client: client, topology: topology, all: all, settle: settleFor}, nil
 }
 
 // Run implements [collector.Collector].
 func (x *Changes) Run(ctx context.Context, emit collector.Emit) error {
-	outlet, err := x.c.Outlet("", nil, emit, record.Change)
+	outlet, err := x.c.Outlet(x.c.Cluster, nil, emit, record.Change)
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
@@ -162,6 +163,7 @@ func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *col
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	whole, told := false, false
+	seconds := 0 // that something has been missing
 	for {
 		select {
 		case <-ctx.Done():
@@ -173,16 +175,24 @@ func (x *Changes) promise(ctx context.Context, kinds []*kindChanges, outlet *col
 		}
 		lost, begun := missing(kinds)
 		switch {
-		case lost == nil && begun && !whole:
-			whole, told = true, false
-			x.c.Log().Info("every kind is watched that can be")
-		case lost != nil && !told:
-			whole, told = false, true
-			x.c.Log().Warn("not every kind is watched; trying again", "kind", lost.resource.String(), "cause", lost.cause)
+		case lost == nil && begun:
+			if !whole && (told || seconds == 0) {
+				x.c.Log().Info("every kind is watched that can be")
+			}
+			whole, told, seconds = true, false, 0
+		case lost != nil:
+			whole = false
+			if seconds++; seconds > missingFor && !told {
+				told = true
+				x.c.Log().Warn("not every kind is watched; trying again", "kind", lost.resource.String(), "cause", lost.cause)
+			}
 		}
 		x.c.Meter.Connected(whole)
 	}
 }
+
+// missingFor is for how many seconds a kind may be missing before that is worth a word: a watch that is lost is often found again at once.
+const missingFor = 5
 
 // missingKind is a kind that is not watched and can be.
 type missingKind struct {

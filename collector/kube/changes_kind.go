@@ -26,6 +26,7 @@ var _ follower = (*kindChanges)(nil)
 func (x *Changes) kind(ctx context.Context, r resource, outlet *collector.Outlet) *kindChanges {
 	k := &kindChanges{resource: r}
 	k.reflector = newReflector(x.client, r, k, &x.c)
+	k.reflector.settle = x.settle
 	k.objects = format.NewObjects(format.Input{
 		Sink: addTo(func(r *record.Record) {
 			if k.failed == nil {

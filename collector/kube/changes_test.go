@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/collector"
@@ -27,6 +28,7 @@ type kept struct {
 	records []record.Record
 	ids     map[uint64]int
 	mark    int64
+	source  string
 }
 
 func (k *kept) emit(_ context.Context, frame []byte) error {
@@ -36,7 +38,7 @@ func (k *kept) emit(_ context.Context, frame []byte) error {
 	if err := b.Decode(frame); err != nil {
 		return err
 	}
-	k.mark = max(k.mark, b.Header().Mark)
+	k.mark, k.source = max(k.mark, b.Header().Mark), b.Header().Source
 	if k.ids == nil {
 		k.ids = map[uint64]int{}
 	}
@@ -82,6 +84,7 @@ func (r *running) end(t *testing.T) {
 type setup struct {
 	options ChangesOptions
 	common  collector.Common
+	settle  time.Duration // 0 as it is
 }
 
 func start(t *testing.T, s *objectServer, into *kept, x setup) (*running, *Topology) {
@@ -95,6 +98,9 @@ func startWith(t *testing.T, client *Client, into *kept, x setup) (*running, *To
 	topology := NewTopology(TopologyOptions{})
 	c, err := NewChanges(x.options, client, topology, x.common)
 	require.NoError(t, err)
+	if x.settle != 0 {
+		c.settle = x.settle
+	}
 	ctx, stop := stoppable(t)
 	r := &running{stop: stop, done: make(chan error, 1)}
 	go func() { r.done <- c.Run(ctx, into.emit) }()
@@ -324,7 +330,8 @@ func TestKindThatCannotBeWatchedDoesNotStopTheOthers(t *testing.T) {
 	s.set("/apis/example.org/v1/widgets", "w", `{"apiVersion":"example.org/v1","kind":"Widget","metadata":{"name":"w","namespace":"shop","uid":"w"},"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
 	out := &kept{}
 	began := time.Now()
-	r, _ := start(t, s, out, setup{options: ChangesOptions{Kinds: []string{"example.org/v1/widgets"}}})
+	meters := prometheus.NewRegistry()
+	r, _ := start(t, s, out, setup{options: ChangesOptions{Kinds: []string{"example.org/v1/widgets"}}, common: collector.Common{Meter: meterOf(t, meters)}, settle: time.Millisecond})
 	n := 0
 	require.Eventually(t, func() bool { // batches carry the promise
 		n++
@@ -335,7 +342,76 @@ func TestKindThatCannotBeWatchedDoesNotStopTheOthers(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond, "others are told, and known to be")
 	r.end(t)
 	require.Contains(t, out.texts(), "w: status.conditions[Ready].status:  -> False")
-	require.Equal(t, 1, s.asked("/api/v1/nodes list"), "it is not asked for again and again")
+	require.Less(t, s.asked("/api/v1/nodes list"), 10, "it is asked for more and more seldom")
+	require.Equal(t, 2, lost(t, meters, "forbidden_kinds", "missing_kinds"), "each is counted once")
+}
+
+func meterOf(t *testing.T, r *prometheus.Registry) *collector.Meter {
+	t.Helper()
+	m, err := collector.NewMeters(r)
+	require.NoError(t, err)
+	return m.For("changes")
+}
+
+// lost returns what was counted as lost for some reasons.
+func lost(t *testing.T, r *prometheus.Registry, reasons ...string) (n int) {
+	t.Helper()
+	families, err := r.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == "forewarn_collector_lost_total" && l.GetName() == "reason" && slices.Contains(reasons, l.GetValue()) {
+					n += int(m.GetCounter().GetValue())
+				}
+			}
+		}
+	}
+	return n
+}
+
+// TestServerThatHasJustBeenStartedForbidsEverything at first, until its authorizer knows the roles.
+func TestServerThatHasJustBeenStartedForbidsEverything(t *testing.T) {
+	t.Parallel()
+	s := newObjectServer(t)
+	s.set(podsPath, "a", pod("a", "", running1, at(0)))
+	meters := prometheus.NewRegistry()
+	out := &kept{}
+	r, _ := start(t, s, out, setup{options: onlyPods(), common: collector.Common{Meter: meterOf(t, meters)}})
+	eventually(t, func() bool { return s.watched(podsPath) }, "watched")
+	for i := range 3 {
+		asked := s.asked(podsPath + " watch")
+		s.do(func() {
+			s.refuse[podsPath] = []int{403, 404, 500}[i]
+			s.cut++
+		})
+		s.set(podsPath, "a", pod("a", "", fmt.Sprintf(`"phase":"x%d"`, i), at(i)))
+		eventually(t, func() bool { return s.asked(podsPath+" watch") > asked }, "refused")
+		s.do(func() { delete(s.refuse, podsPath) })
+		eventually(t, func() bool {
+			return slices.ContainsFunc(out.texts(), func(x string) bool { return strings.HasSuffix(x, fmt.Sprint("-> x", i)) })
+		}, "told")
+	}
+	r.end(t)
+	require.Zero(t, lost(t, meters, "forbidden_kinds", "missing_kinds", "gaps"))
+}
+
+// TestClustersDoNotShareASource: several may send to one stream and keep their checkpoints there.
+func TestClustersDoNotShareASource(t *testing.T) {
+	t.Parallel()
+	keep := newMemoryCheckpoints()
+	for _, cluster := range []string{"a", "b"} {
+		s := newObjectServer(t)
+		s.set(podsPath, cluster, pod(cluster, "", crashing, at(0)))
+		out := &kept{}
+		r, _ := start(t, s, out, setup{options: onlyPods(), common: collector.Common{Checkpoints: keep, Cluster: cluster}})
+		eventually(t, func() bool { return len(out.texts()) > 0 }, "told")
+		r.end(t)
+		require.Equal(t, "changes/"+cluster, out.source)
+		b, err := keep.Load("changes/" + cluster + "/pods")
+		require.NoError(t, err)
+		require.NotEmpty(t, b)
+	}
 }
 
 // TestServerThatRefusesWhileItBeginsIsAskedAgain: an API server that was restarted serves before it has read its roles.

@@ -143,6 +143,9 @@ func (o ConnectOptions) access() (*rest.Config, string, error) {
 // Host is where the API server is, for messages.
 func (c *Client) Host() string { return c.Config.Host }
 
+// Namespace is where we are at home: the pod's namespace, or that of the kubeconfig's context.
+func (c *Client) Namespace() string { return c.namespace }
+
 // Get asks for path, such as /version, and returns the answer's body, JSON unless path is for something else. It takes the client's timeout at most.
 // Errors are those of package k8s.io/apimachinery/pkg/api/errors, with what mends them.
 func (c *Client) Get(ctx context.Context, path string, params url.Values) ([]byte, error) {

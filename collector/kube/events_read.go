@@ -93,7 +93,7 @@ func (s *eventsSession) pages(ctx context.Context) (version string, err error) {
 	p := url.Values{"limit": {strconv.Itoa(eventsPage)}}
 	for {
 		var next string
-		version, next, err = s.page(ctx, p)
+		version, next, err = s.client.page(ctx, s.path, p, func(item []byte) error { return s.happened(ctx, item) })
 		switch {
 		case errors.Is(err, errExpired) && p.Has("continue"):
 			p = url.Values{}
@@ -105,64 +105,6 @@ func (s *eventsSession) pages(ctx context.Context) (version string, err error) {
 			p.Set("continue", next)
 		}
 	}
-}
-
-// page reads one page of a list, item by item.
-func (s *eventsSession) page(ctx context.Context, p url.Values) (version, next string, err error) {
-	body, err := s.client.Open(ctx, s.path, p)
-	if err != nil {
-		return "", "", failed(err)
-	}
-	defer func() { _ = body.Close() }()
-	d := json.NewDecoder(body)
-	if _, err := d.Token(); err != nil {
-		return "", "", readError{fmt.Errorf("read a list: %w", err)}
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return "", "", readError{fmt.Errorf("read a list: %w", err)}
-		}
-		switch key {
-		case "metadata":
-			var m metav1.ListMeta
-			err = d.Decode(&m)
-			version, next = m.ResourceVersion, m.Continue
-		case "items":
-			if err := s.items(ctx, d); err != nil {
-				return "", "", err
-			}
-		default:
-			var skipped json.RawMessage
-			err = d.Decode(&skipped)
-		}
-		if err != nil {
-			return "", "", readError{fmt.Errorf("read a list: %w", err)}
-		}
-	}
-	if _, err := d.Token(); err != nil { // a list that was cut off is none
-		return "", "", readError{fmt.Errorf("read a list: %w", err)}
-	}
-	return version, next, nil
-}
-
-func (s *eventsSession) items(ctx context.Context, d *json.Decoder) error {
-	open, err := d.Token()
-	for open != nil && err == nil && d.More() { // "items": null is an empty list
-		var item json.RawMessage
-		if err = d.Decode(&item); err == nil {
-			if err := s.happened(ctx, item); err != nil {
-				return err
-			}
-		}
-	}
-	if open != nil && err == nil {
-		_, err = d.Token()
-	}
-	if err != nil {
-		return readError{fmt.Errorf("read a list: %w", err)}
-	}
-	return nil
 }
 
 // watchLine is one line of a watch.

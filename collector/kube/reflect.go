@@ -36,13 +36,11 @@ type reflector struct {
 	log      *slog.Logger
 	now      func() time.Time
 	backoff  collector.Backoff
-	// slow is how long it takes at most until a kind is tried again that the server lacks or does not let us read.
-	slow time.Duration
-	// settle is for how long a refusal of what was granted before is taken for a server that has just begun and not yet read its roles.
-	settle time.Duration
+	seldom   collector.Backoff // for a kind that the server lacks or does not let us read
 	// idle is how long a watch may be silent: the server sends bookmarks about every minute.
-	idle time.Duration
-	page int
+	idle   time.Duration
+	page   int
+	settle time.Duration
 	// learn, if set, is told all there is once before watching begins from a version that was kept over a restart.
 	learn follower
 
@@ -54,19 +52,17 @@ type reflector struct {
 	known  upTo
 	tried  chan struct{} // closed when the first list, or the first try of it, is over
 	once   sync.Once
-	unpage bool // the server forgot the list's snapshot between two pages: take it in one
-	denied bool // and that was told
-
-	seldom  collector.Backoff // between tries while the kind is refused
-	granted bool              // it could be read once
-	refused time.Time         // since when it has been refused; zero when it is not
+	unpage bool      // the server forgot the list's snapshot between two pages: take it in one
+	absent time.Time // since when the kind could not be read; zero while it can
+	denied bool      // and that was told
 }
 
 const (
 	pageSize   = 500
 	watchFor   = 8 * time.Minute // how long a watch lasts at least; up to half more, so that not all end together
 	slowRetry  = 5 * time.Minute
-	settleTime = 30 * time.Second
+	absentFor  = time.Minute      // how long a kind that was watched may be absent before it is done without
+	settleFor  = 10 * time.Second // and one that never was
 	watchIdle  = 3 * time.Minute
 	maxObjectB = 8 << 20
 )
@@ -74,7 +70,7 @@ const (
 func newReflector(client *Client, r resource, into follower, c *collector.Common) *reflector {
 	return &reflector{
 		client: client, resource: r, into: into, meter: c.Meter, log: c.Log().With("kind", r.String()), now: c.Clock(),
-		slow: slowRetry, settle: settleTime, idle: watchIdle, page: pageSize, tried: make(chan struct{}),
+		seldom: collector.Backoff{Min: time.Second, Max: slowRetry}, idle: watchIdle, settle: settleFor, page: pageSize, tried: make(chan struct{}),
 	}
 }
 
@@ -105,7 +101,6 @@ func (r *reflector) run(ctx context.Context) error {
 			r.meter.Lost("gaps", 1)
 		case absent(err) && r.lasts():
 			r.deny(err)
-			r.seldom.Min, r.seldom.Max = r.slow/10, r.slow
 			if !r.seldom.Wait(ctx) {
 				return context.Cause(ctx)
 			}
@@ -135,7 +130,6 @@ func (r *reflector) cycle(ctx context.Context) error {
 		}
 	}
 	r.learn = nil
-	r.permit()
 	r.once.Do(func() { close(r.tried) })
 	return r.watch(ctx)
 }
@@ -143,12 +137,17 @@ func (r *reflector) cycle(ctx context.Context) error {
 // accept takes the version of a list that is complete.
 func (r *reflector) accept(version string) { r.version = version }
 
-// lasts reports whether a kind is refused for good, as far as can be told: one that could be read has been refused for a while.
+// lasts reports whether a kind that cannot be read is to be done without, for now. An API server that has just been started forbids everything at
+// first, and lacks what others extend it by.
 func (r *reflector) lasts() bool {
-	if r.refused.IsZero() {
-		r.refused = r.now()
+	if r.absent.IsZero() {
+		r.absent = r.now()
 	}
-	return !r.granted || r.now().Sub(r.refused) >= r.settle
+	patience := r.settle
+	if r.known.begun() {
+		patience = absentFor
+	}
+	return r.now().Sub(r.absent) >= patience
 }
 
 // deny tells once that a kind cannot be read. It does not count for what the collector knows: what nobody may see cannot be waited for.
@@ -164,13 +163,14 @@ func (r *reflector) deny(err error) {
 		reason = "missing_kinds"
 	}
 	r.meter.Lost(reason, 1)
-	r.log.Warn("cannot watch this kind; its changes are not seen. Trying again now and then", "every", r.slow, "cause", err)
+	r.log.Warn("cannot watch this kind; its changes are not seen. Trying again more and more seldom", "cause", err)
 }
 
+// permit is called when a watch was opened.
 func (r *reflector) permit() {
 	r.known.deny(false)
+	r.absent = time.Time{}
 	r.seldom.Reset()
-	r.granted, r.refused = true, time.Time{}
 	if r.denied {
 		r.denied = false
 		r.log.Info("this kind can be watched now")

@@ -93,7 +93,10 @@ func (r *reflector) read(ctx context.Context, p url.Values, idle time.Duration, 
 	defer func() { _ = body.Close() }() // what was read is all that counts
 	silent := time.AfterFunc(idle, func() { _ = body.Close() })
 	defer silent.Stop()
-	reads.opened()
+	if reads != nil {
+		reads.opened()
+		r.permit()
+	}
 	var failed error
 	values := format.NewValues(maxObjectB, &r.counts, func(value []byte, kind string) {
 		if failed == nil {

@@ -97,6 +97,13 @@ func (u *upTo) at(now time.Time) (t time.Time, ok, counts bool) {
 	return t, u.ready && !t.IsZero(), !u.denied
 }
 
+// begun reports whether something was ever known.
+func (u *upTo) begun() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ready
+}
+
 // missing returns why a kind is not watched that can be: nil when it is, or will be in a moment. begun is false before the first try has ended.
 func (u *upTo) missing() (cause error, begun bool) {
 	u.mu.Lock()

@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -34,23 +33,19 @@ type Collector struct {
 	filter Filter
 	stats  counters
 	static []Target
-	find   []Targets
+	find   []Discovery
 	ask    []*asker
-
-	listen func(ctx context.Context, address string) (net.Listener, error)
 }
 
 var _ collector.Collector = (*Collector)(nil)
 
 // New makes a collector of samples. find gives targets besides the static ones. The error holds every mistake. Nothing is kept until
 // [Collector.Need] was called, but for what [Options.Keep] names.
-func New(o Options, c collector.Common, find ...Targets) (*Collector, error) {
+func New(o Options, c collector.Common, find ...Discovery) (*Collector, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	x := &Collector{o: o, c: c, listen: func(ctx context.Context, address string) (net.Listener, error) {
-		return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	}}
+	x := &Collector{o: o, c: c}
 	x.c.Name = cmp.Or(c.Name, "metrics")
 	x.filter.Set(nil, o.Keep...)
 	if o.Scrape != nil {
@@ -97,7 +92,10 @@ func (x *Collector) Run(ctx context.Context, emit collector.Emit) error {
 func (x *Collector) scrape(ctx context.Context, emit collector.Emit) error {
 	o := x.o.Scrape
 	instance, scope := "scrape", record.Attrs(nil)
-	if x.c.Node != "" {
+	if o.Of == OfNode {
+		if x.c.Node == "" {
+			return errors.New("scrape the targets of a node: the node has no name: set it, in a pod from spec.nodeName")
+		}
 		instance, scope = instance+"/"+x.c.Node, record.Attrs{{Key: record.Node, Value: x.c.Node}}
 	}
 	out, err := x.c.Outlet(instance, scope, emit, record.Sample)
@@ -106,7 +104,7 @@ func (x *Collector) scrape(ctx context.Context, emit collector.Emit) error {
 	}
 	find := x.find
 	if len(x.static) > 0 || len(find) == 0 {
-		find = append([]Targets{func(context.Context) ([]Target, error) { return x.static, nil }}, find...)
+		find = append([]Discovery{Find(func(context.Context) ([]Target, error) { return x.static, nil })}, find...)
 	}
 	client, err := Access{}.Client()
 	if err != nil {

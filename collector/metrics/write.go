@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -60,9 +61,11 @@ func (x *Collector) receive(ctx context.Context, emit collector.Emit) error {
 	if err != nil {
 		return err
 	}
-	l, err := x.listen(ctx, o.Listen)
-	if err != nil {
-		return fmt.Errorf("listen for remote write: %w", err)
+	l := o.Listener
+	if l == nil {
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
+			return fmt.Errorf("listen for remote write: %w", err)
+		}
 	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)

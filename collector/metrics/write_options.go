@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"strings"
 
 	"github.com/forewarn/forewarn/signatures"
@@ -23,12 +24,17 @@ type RemoteWriteOptions struct {
 	UnpackedMB   int                 `yaml:"unpacked_mb,omitempty" json:"unpacked_mb,omitempty" doc:"The largest request unpacked; 32 without it."`
 	Requests     int                 `yaml:"requests,omitempty" json:"requests,omitempty" doc:"How many requests are worked on at once, which bounds memory; 8 without it. As many again wait for each of them."`
 	Timeout      signatures.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty" doc:"How long a request may wait until its samples are accepted, before the sender is told to come again; 20s without it."`
+
+	// Listener, if set, is served instead of what Listen says. The collector closes it.
+	Listener net.Listener `yaml:"-" json:"-"`
 }
 
 const defaultWritePath = "/api/v1/write"
 
 func (o *RemoteWriteOptions) check(p *problems) {
-	p.address("remote_write.listen", o.Listen)
+	if o.Listener == nil {
+		p.address("remote_write.listen", o.Listen)
+	}
 	if o.Path != "" && (!strings.HasPrefix(o.Path, "/") || strings.ContainsAny(o.Path, " {}?#")) {
 		p.add("remote_write.path", errors.New("a path begins with / and has no blanks, braces or query: write one such as "+defaultWritePath))
 	}

@@ -43,20 +43,18 @@ const (
 // receiving is a rig whose receiver listens.
 func receiving(t *testing.T, o RemoteWriteOptions, change func(*collector.Common)) (*rig, string) {
 	t.Helper()
-	o.Listen = "127.0.0.1:0"
+	o.Listener = listener(t)
 	r := newRig(t, Options{RemoteWrite: &o}, change)
-	address := make(chan string, 1)
-	listen := r.listen
-	r.listen = func(ctx context.Context, a string) (net.Listener, error) {
-		l, err := listen(ctx, a)
-		if err == nil {
-			address <- l.Addr().String()
-		}
-		return l, err
-	}
 	r.Need(need("wanted", "h_count", "h_sum"))
 	r.start(t)
-	return r, "http://" + <-address + defaultWritePath
+	return r, "http://" + o.Listener.Addr().String() + defaultWritePath
+}
+
+func listener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
 }
 
 // reply is an answer without its body.
@@ -295,17 +293,8 @@ func TestRemoteWritePromisesWhatItsSendersHaveReached(t *testing.T) {
 // TestWhatIsNotAcceptedIsSentAgain holds the stream up: senders are told to come again, in time, and nothing is lost by that.
 func TestWhatIsNotAcceptedIsSentAgain(t *testing.T) {
 	t.Parallel()
-	o := RemoteWriteOptions{Listen: "127.0.0.1:0", Requests: 2, Timeout: signatures.Duration(time.Second)}
+	o := RemoteWriteOptions{Listener: listener(t), Requests: 2, Timeout: signatures.Duration(time.Second)}
 	r := newRig(t, Options{RemoteWrite: &o}, nil)
-	address := make(chan string, 1)
-	listen := r.listen
-	r.listen = func(ctx context.Context, a string) (net.Listener, error) {
-		l, err := listen(ctx, a)
-		if err == nil {
-			address <- l.Addr().String()
-		}
-		return l, err
-	}
 	r.Need(need("wanted"))
 	var blocked sync.RWMutex
 	blocked.Lock()
@@ -327,7 +316,7 @@ func TestWhatIsNotAcceptedIsSentAgain(t *testing.T) {
 			}
 		})
 	}()
-	url := "http://" + <-address + defaultWritePath
+	url := "http://" + o.Listener.Addr().String() + defaultWritePath
 	now := ms(time.Now()) - 1000
 	body := func(i int) []byte {
 		return packed(message1(sent{labels: []string{"__name__", "wanted", "i", fmt.Sprint(i)}, samples: []point{{value: float64(i), at: now}}}))
@@ -489,8 +478,7 @@ func TestRemoteWriteOverTLSWithClientCertificates(t *testing.T) {
 
 func TestAnAddressThatIsTakenEndsTheCollector(t *testing.T) {
 	t.Parallel()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	l := listener(t)
 	defer func() { _ = l.Close() }()
 	r := newRig(t, Options{RemoteWrite: &RemoteWriteOptions{Listen: l.Addr().String()}}, nil)
 	require.ErrorContains(t, r.Run(t.Context(), r.emit), "listen for remote write")

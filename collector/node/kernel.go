@@ -70,7 +70,7 @@ func (k *kernel) Run(ctx context.Context, emit collector.Emit) error {
 	if err := k.load(); err != nil {
 		return err
 	}
-	return stream(ctx, &k.c, emit, k.read, k.saved)
+	return carry(ctx, &k.c, emit, k.read, k.saved)
 }
 
 func (k *kernel) load() error {

@@ -21,7 +21,7 @@ type LogOptions struct {
 	Include []Selection         `yaml:"include,omitempty" json:"include,omitempty" doc:"Take only logs that one of these selects; all without it."`
 	Exclude []Selection         `yaml:"exclude,omitempty" json:"exclude,omitempty" doc:"Leave out logs that one of these selects, whatever include says."`
 	Limit   Limit               `yaml:"limit,omitempty" json:"limit,omitzero" doc:"How much one container may write before it is cut down; no limit without it."`
-	Wait    signatures.Duration `yaml:"wait,omitempty" json:"wait,omitempty" doc:"How long an entry waits for lines that continue it; 250ms without it."`
+	Wait    signatures.Duration `yaml:"wait,omitempty" json:"wait,omitempty" doc:"How long an entry waits for lines that continue it; 500ms without it."`
 	Open    int                 `yaml:"open,omitempty" json:"open,omitempty" doc:"How many files are held open; 4096 without it."`
 	Watches int                 `yaml:"watches,omitempty" json:"watches,omitempty" doc:"How many directories the system is asked to tell of; others are looked at every second. 8192 without it."`
 }
@@ -51,7 +51,7 @@ func NewLogs(o LogOptions, pods Pods, c collector.Common) (collector.Collector, 
 		o.Paths = []string{"/var/log/pods"}
 	}
 	if o.Wait == 0 {
-		o.Wait = signatures.Duration(250 * time.Millisecond)
+		o.Wait = signatures.Duration(500 * time.Millisecond)
 	}
 	l := &logs{o: o, c: c, pods: pods, asked: map[string]time.Time{}}
 	problems := []error{o.Limit.check()}
@@ -89,7 +89,8 @@ func (l *logs) files() (*collector.Files, error) {
 	}
 	o := collector.Options{
 		Paths: l.o.Paths, Follow: true, FromEnd: l.o.FromEnd, Location: l.zone, Attrs: attrs(&l.c), Source: source, Scope: scope(&l.c),
-		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Idle: time.Duration(l.o.Wait),
+		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Secrets: l.c.Secrets,
+		Idle: time.Duration(l.o.Wait), Gap: time.Duration(l.o.Wait) / 2,
 		Meter: l.c.Meter, Checkpoints: l.c.Checkpoints, Checkpoint: l.c.Name, Stored: l.c.Stored, Logger: l.c.Log(), Now: l.c.Clock(),
 		MaxOpen: l.o.Open, MaxWatches: l.o.Watches,
 	}
@@ -127,6 +128,9 @@ func (l *logs) admit(path string, a record.Attrs) (record.Attrs, collector.Verdi
 		for _, x := range more {
 			a = a.With(x.Key, x.Value)
 		}
+	}
+	if l.c.Enricher != nil {
+		a = l.c.Enricher.Enrich(a).Clone()
 	}
 	if selects(l.o.Exclude, path, a, labels) || len(l.o.Include) > 0 && !selects(l.o.Include, path, a, labels) {
 		return a, collector.Leave

@@ -32,11 +32,11 @@ func scope(c *collector.Common) record.Attrs {
 	return record.Attrs(nil).With(record.Cluster, c.Cluster).With(record.Node, c.Node)
 }
 
-// stream runs what reads one source into an outlet, gives out what waits, and saves the position every now and then.
+// carry runs what reads one source into an outlet, gives out what waits, and saves the position every now and then.
 //
 // read adds records until ctx is done; it may be called from no other goroutine. place returns what is to be saved, which covers everything
 // that was added before it is called, and nil when there is nothing new.
-func stream(ctx context.Context, c *collector.Common, emit collector.Emit, read func(context.Context, *collector.Outlet) error, place func() []byte) error {
+func carry(ctx context.Context, c *collector.Common, emit collector.Emit, read func(context.Context, *collector.Outlet) error, place func() []byte) error {
 	out, err := c.Outlet(c.Node, scope(c), emit, record.Log)
 	if err != nil {
 		return err

@@ -541,3 +541,35 @@ func BenchmarkIterate(b *testing.B) {
 		}
 	}
 }
+
+func TestSharedAttributesMakeTheSameFrames(t *testing.T) {
+	t.Parallel()
+	dice := rand.New(rand.NewPCG(3, 4))
+	sets := make([]Attrs, 5)
+	for i := range sets {
+		sets[i] = NewAttrs(map[string]string{"a": fmt.Sprint(i / 2), "b": "x"}) // some are equal in other memory
+	}
+	for range 100 {
+		var plain, sharing Builder
+		require.NoError(t, plain.Reset(Header{Source: "x"}))
+		require.NoError(t, sharing.Reset(Header{Source: "x"}))
+		for range 50 {
+			r := Record{Kind: Log, Text: []byte("text"), Attrs: sets[dice.IntN(len(sets))]}
+			if dice.IntN(5) == 0 {
+				r.Attrs = nil
+			}
+			require.NoError(t, plain.Add(&r))
+			if dice.IntN(4) == 0 {
+				r.Attrs = r.Attrs.Clone()
+				require.NoError(t, sharing.Add(&r))
+				clear(r.Attrs)
+				continue
+			}
+			require.NoError(t, sharing.AddShared(&r))
+			if dice.IntN(20) == 0 {
+				require.Equal(t, plain.AppendTo(nil), sharing.AppendTo(nil))
+			}
+		}
+		require.Equal(t, plain.AppendTo(nil), sharing.AppendTo(nil))
+	}
+}

@@ -55,3 +55,20 @@ func (s *Stream) WatchFacts(ctx context.Context, changed func(facts map[string][
 		}
 	}
 }
+
+// Facts returns the facts of all sources now, by the sources' keys: see [Stream.WatchFacts].
+func (s *Stream) Facts(ctx context.Context) (map[string][]byte, error) {
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all map[string][]byte
+	err := s.WatchFacts(watching, func(facts map[string][]byte) {
+		if all == nil {
+			all = facts
+		}
+		cancel()
+	})
+	if err == nil && all == nil {
+		err = fmt.Errorf("get facts: %w", context.Cause(ctx))
+	}
+	return all, err
+}

@@ -49,7 +49,7 @@ rules: [{level: Metadata, userGroups: ["system:serviceaccounts:forewarn"]}, {lev
 }
 
 // asAccount writes the configuration of a part of the chart, changed so that it runs outside of a pod as the part's service account.
-func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, part string) (config string) {
+func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructured, part string, change func(tree map[string]any)) (config string) {
 	t.Helper()
 	_, kubeconfig, err := c.Token(t.Context(), "forewarn", "forewarn-"+part)
 	require.NoError(t, err)
@@ -57,7 +57,9 @@ func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructure
 	require.NoError(t, err)
 	access.Contexts[access.CurrentContext].Namespace = "forewarn" // as the file in a pod says
 	require.NoError(t, clientcmd.WriteToFile(*access, kubeconfig))
-	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ConfigMap" && o.GetName() == "forewarn-"+part })
+	i := slices.IndexFunc(all, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() == "ConfigMap" && o.GetName() == "forewarn-"+part
+	})
 	require.GreaterOrEqual(t, i, 0)
 	text, _, err := unstructured.NestedString(all[i].Object, "data", "forewarn.yaml")
 	require.NoError(t, err)
@@ -67,6 +69,7 @@ func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructure
 	delete(tree, "listen")
 	tree["data_dir"] = t.TempDir()
 	tree["kubernetes"] = map[string]any{"kubeconfig": kubeconfig}
+	change(tree)
 	b, err := yaml.Marshal(tree)
 	require.NoError(t, err)
 	config = filepath.Join(t.TempDir(), "forewarn.yaml")
@@ -129,7 +132,7 @@ func TestTheChartsMatcherArmsCustomResourcesWithItsRightsAlone(t *testing.T) {
 		_, err := c.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	config := asAccount(t, c, all, "matcher")
+	config := asAccount(t, c, all, "matcher", func(map[string]any) {})
 	stop := forewarn(t, "run", "-c", config, "-o", "json")
 
 	shop, bank := signature(t, "shop", "cart", fmt.Sprintf(broken, "CartBroken")), signature(t, "bank", "cart", fmt.Sprintf(broken, "CartBroken"))
@@ -168,6 +171,46 @@ func TestTheChartsMatcherArmsCustomResourcesWithItsRightsAlone(t *testing.T) {
 	rightsUsed(t, log, "matcher", map[string]string{
 		"core events list": "only where events.k8s.io is not served", "core events watch": "only where events.k8s.io is not served",
 	}, "signatures", "collector")
+}
+
+func TestTheChartsNodeAgentGivesRecordsToTheMatcherWithItsRightsAlone(t *testing.T) {
+	flags, log := audited(t)
+	c := cluster.New(t, cluster.Options{APIServerFlags: flags})
+	installCRDs(t, c)
+	all := install(t, c, "kustomize/embedded/forewarn.yaml")
+	wide := signature(t, "", "cart-breaks", strings.Replace(fmt.Sprintf(broken, "X"), "{event: {reason: X}}", "{log: {contains: it breaks}}", 1))
+	require.NoError(t, c.ApplyObject(t.Context(), wide))
+
+	dir, token := t.TempDir(), filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("secret\n"), 0o600))
+	forewarn(t, "run", "-o", "json", "-c", asAccount(t, c, all, "matcher", func(tree map[string]any) {
+		tree["nats"] = map[string]any{"listen": "127.0.0.1:0", "token_file": token}
+		tree["data_dir"] = dir
+	}))
+	var url []byte
+	eventually(t, "the server listens", func() bool {
+		var err error
+		url, err = os.ReadFile(filepath.Join(dir, "nats.url"))
+		return err == nil
+	})
+	_, address, _ := strings.Cut(strings.TrimSpace(string(url)), "@") // the agent brings the token of its own Secret
+	pods := t.TempDir()
+	stop := forewarn(t, "collect", "-c", asAccount(t, c, all, "node", func(tree map[string]any) {
+		tree["nats"] = map[string]any{"url": "nats://" + address, "token_file": token}
+		tree["node"] = "node1"
+		collect, ok := tree["collect"].(map[string]any)
+		require.True(t, ok)
+		collect["logs"] = map[string]any{"paths": []any{pods}}
+	}))
+	eventually(t, "it is armed", func() bool { return statusOf(t, c, wide).State == crd.Armed })
+	container := filepath.Join(pods, "shop_cart-1_0f", "cart")
+	require.NoError(t, os.MkdirAll(container, 0o700))
+	line := time.Now().UTC().Format(time.RFC3339Nano) + " stdout F it breaks\n"
+	require.NoError(t, os.WriteFile(filepath.Join(container, "0.log"), []byte(line), 0o600))
+	eventually(t, "it warned", func() bool { return statusOf(t, c, wide).LastWarning != nil })
+	require.Equal(t, "shop/cart-1", statusOf(t, c, wide).LastWarning.Key)
+	stop()
+	rightsUsed(t, log, "node", nil, "node")
 }
 
 // rightsUsed compares what a part asked the API server for with what its roles allow: nothing was refused, and everything was needed. spare are rights that this

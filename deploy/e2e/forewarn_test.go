@@ -51,13 +51,3 @@ func forewarn(t *testing.T, args ...string) (stop func()) {
 	t.Cleanup(stop)
 	return stop
 }
-
-// ask runs a command of forewarn that ends by itself.
-func ask(t *testing.T, args ...string) string {
-	t.Helper()
-	path, err := binary()
-	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-	require.NoError(t, err, "%v: %s", args, out)
-	return string(out)
-}

@@ -36,15 +36,15 @@ func manifest(t *testing.T, path string) []*unstructured.Unstructured {
 	t.Helper()
 	f, err := os.Open(filepath.Join("..", path))
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var all []*unstructured.Unstructured
 	for d := yaml.NewYAMLOrJSONDecoder(f, 4096); ; {
 		o := &unstructured.Unstructured{}
-		if err := d.Decode(o); errors.Is(err, io.EOF) {
+		err := d.Decode(o)
+		if errors.Is(err, io.EOF) {
 			return all
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		if len(o.Object) > 0 && o.GroupVersionKind().Group != "monitoring.coreos.com" {
 			all = append(all, o)
 		}
@@ -112,6 +112,8 @@ func TestEveryManifestIsTakenByTheAPIServerAndFitsItsPodSecurity(t *testing.T) {
 					require.Empty(t, refused, "%s fits the standard restricted", part)
 				case name == "full": // with kmsg
 					require.Equal(t, `allowPrivilegeEscalation != false, privileged, restricted volume types, runAsNonRoot != true, runAsUser=0, unrestricted capabilities`, refused)
+				case name == "full-external": // with the journal
+					require.Equal(t, `restricted volume types, runAsNonRoot != true, runAsUser=0, unrestricted capabilities`, refused)
 				default:
 					require.Equal(t, `restricted volume types, runAsNonRoot != true, runAsUser=0`, refused, "what the node agent needs beyond the standard is named, and no more")
 				}

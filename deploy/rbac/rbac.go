@@ -28,10 +28,17 @@ func (g Grant) File() string { return "files/rbac/" + g.Name + "-" + g.Scope + "
 // Grants are all roles.
 func Grants() ([]Grant, error) {
 	var leases kube.LeaseOptions
+	var changes kube.ChangesOptions
+	changed, err := changes.Needs()
+	if err != nil {
+		return nil, err
+	}
 	return []Grant{
 		{"signatures", "cluster", crd.Needs()},
 		{"signatures", "namespace", kube.LeaseNeeds(leases.LeaseName("signatures"))},
-		{"collector", "cluster", slices.Concat(kube.EventsNeeds())},
+		{"collector", "cluster", slices.Concat(kube.EventsNeeds(), changed, kube.InventoryNeeds())},
+		{"collector", "namespace", kube.LeaseNeeds(leases.LeaseName("cluster"))},
+		{"node", "cluster", kube.FollowNodeNeeds()},
 	}, nil
 }
 

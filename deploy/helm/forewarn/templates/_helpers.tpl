@@ -124,6 +124,11 @@ spec:
         {{- if eq .part "matcher" }}{{- if not $root.Values.nats.url }}
         - {name: nats, containerPort: 4222}
         {{- end }}{{- end }}
+        {{- if eq .part (include "forewarn.receiver" $root) }}
+        {{- range $name, $port := $root.Values.receive.ports }}
+        - {name: {{ $name }}, containerPort: {{ $port }}}
+        {{- end }}
+        {{- end }}
       # Ready and started: NATS answers, so that records can be taken or given. Alive: the process answers.
       startupProbe:
         httpGet: {path: /readyz, port: http}
@@ -146,7 +151,11 @@ spec:
         {{- if and (eq .part "node") $v.kmsg }}
         privileged: true
         {{- else }}
-        capabilities: {drop: [ALL]}
+        capabilities:
+          drop: [ALL]
+          {{- if and (eq .part "node") (default false $v.journal) }}
+          add: [SYS_CHROOT]
+          {{- end }}
         {{- end }}
       volumeMounts:
         - {name: config, mountPath: /etc/forewarn/config, readOnly: true}
@@ -159,6 +168,9 @@ spec:
         {{- if .signatures }}{{- if $root.Values.signatures.files }}
         - {name: signatures, mountPath: /etc/forewarn/signatures, readOnly: true}
         {{- end }}{{- end }}
+        {{- if and $root.Values.receive.secret (eq .part (include "forewarn.receiver" $root)) }}
+        - {name: receive, mountPath: /etc/forewarn/receive, readOnly: true}
+        {{- end }}
         {{- .mounts | nindent 8 }}
   volumes:
     - name: config
@@ -178,6 +190,10 @@ spec:
     - name: signatures
       configMap: {name: {{ include "forewarn.fullname" $root }}-signatures}
     {{- end }}{{- end }}
+    {{- if and $root.Values.receive.secret (eq .part (include "forewarn.receiver" $root)) }}
+    - name: receive
+      secret: {secretName: {{ $root.Values.receive.secret }}, defaultMode: 0440}
+    {{- end }}
     {{- .volumes | nindent 4 }}
   {{- with $v.nodeSelector }}
   nodeSelector:
@@ -220,4 +236,9 @@ spec:
 matchLabels:
   {{- include "forewarn.selector" (index . 0) | nindent 2 }}
   app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* The part that others send to. */}}
+{{- define "forewarn.receiver" -}}
+{{ ternary "collector" "matcher" (ne .Values.nats.url "") }}
 {{- end -}}
