@@ -21,8 +21,8 @@ const savedFormat = "forewarn changes 1"
 
 // keep saves what is known now and then, and looks at what changes with time alone, until ctx is done.
 func (x *Changes) keep(ctx context.Context, kinds []*kindChanges, outlet *collector.Outlet) error {
-	for wait := time.Duration(x.o.Save); ; {
-		if !sleep(ctx, wait) {
+	for took := time.Duration(0); ; {
+		if !sleep(ctx, x.pause(kinds, took)) {
 			return context.Cause(ctx)
 		}
 		for _, k := range kinds {
@@ -34,8 +34,20 @@ func (x *Changes) keep(ctx context.Context, kinds []*kindChanges, outlet *collec
 		if err := x.save(ctx, kinds, outlet); err != nil && ctx.Err() == nil {
 			x.c.Log().Error("cannot save what is known: after a restart changes are told again, or those of meanwhile are not", "cause", err)
 		}
-		wait = max(time.Duration(x.o.Save), 20*time.Since(began))
+		took = time.Since(began)
 	}
+}
+
+// pause returns how long to wait before saving again. A kind of which nothing was saved yet is saved soon: whoever begins anew does not know what
+// was told.
+func (x *Changes) pause(kinds []*kindChanges, took time.Duration) time.Duration {
+	pause := time.Duration(x.o.Save)
+	for _, k := range kinds {
+		if _, _, counts := k.reflector.known.at(time.Time{}); counts && k.saved == "" && x.c.Checkpoints != nil {
+			pause = min(pause, time.Second)
+		}
+	}
+	return max(pause, 20*took)
 }
 
 // pass tells what came with time.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/format"
 	"github.com/forewarn/forewarn/collector/record"
 )
 
@@ -246,4 +247,29 @@ func TestCollectorsOfFilesAskForLabelsToo(t *testing.T) {
 	labels, _, ok := bare.Pod("shop", "a", "")
 	require.True(t, ok)
 	require.Empty(t, labels, "they are not held")
+}
+
+// FuzzWatchEvents: whatever a watch says, the reflector and the topology survive it.
+func FuzzWatchEvents(f *testing.F) {
+	f.Add([]byte(`{"type":"ADDED","object":`+string(ownedObject("u", "n", "ReplicaSet", "rs", "r", `,"spec":{"volumes":[{"persistentVolumeClaim":{"claimName":"c"}}]}`))+`}`), "Pod")
+	f.Add([]byte(`{"type":"ERROR","object":{"kind":"Status","code":410}}`), "Job")
+	f.Add([]byte(`{"type":"DELETED","object":{"metadata":{"name":1,"uid":[],"ownerReferences":[{"controller":"x"}],"labels":7},"spec":{"containers":{"a":1}}}}`), "PersistentVolumeClaim")
+	f.Fuzz(func(t *testing.T, line []byte, kind string) {
+		topology := NewTopology(TopologyOptions{Gone: 1})
+		r := &reflector{into: feedOf(topology, kind), resource: resource{name: "x"}}
+		values := format.NewValues(1<<20, &r.counts, func(value []byte, _ string) {
+			if err := r.event(value); err != nil {
+				require.NotEmpty(t, err.Error())
+			}
+		}, nil)
+		for range 2 {
+			_, err := values.Write(line)
+			require.NoError(t, err)
+		}
+		for uid, p := range topology.uids {
+			a, ok := topology.LookupUID(uid)
+			require.True(t, ok)
+			require.Equal(t, p.name, a.Value(record.Pod))
+		}
+	})
 }
