@@ -64,7 +64,8 @@ const (
 	UpdateTime  = "update"       // seconds until one more signature is in
 	Memory      = "memory"       // MB resident, or on the heap
 	StoredSize  = "stored"       // MB on disk
-	HitTime     = "hit"          // nanoseconds a hit
+	HitTime     = "hit"          // nanoseconds a hit, with giving what changed to the store
+	TrackTime   = "in memory"    // of these the ones before it is given to the store
 	StartTime   = "start"        // seconds until the process is ready
 	Allocations = "allocations"  // a record
 	Cores       = "cores"        // how many times as fast as on one core

@@ -28,6 +28,9 @@ func (b *Backoff) Wait(ctx context.Context) bool {
 	}
 }
 
+// Next returns how long the next wait should be, for those who wait for several things at once.
+func (b *Backoff) Next() time.Duration { return b.step() }
+
 func (b *Backoff) step() time.Duration {
 	least, most := cmp.Or(b.Min, 500*time.Millisecond), cmp.Or(b.Max, 30*time.Second)
 	d := min(max(b.next, least), most)

@@ -22,6 +22,7 @@ type batcher struct {
 	frames   [][]byte                 // finished, oldest first
 	free     []byte                   // memory of a frame that was given back
 	redact   *redactor                // nil leaves secrets where they are
+	clean    record.Attrs             // shared attributes in which there is no secret
 
 	meter       *Meter        // nil counts nothing
 	told        format.Counts // what the meter knows
@@ -41,18 +42,38 @@ func newBatcher(o *Options, counts *format.Counts) *batcher {
 }
 
 // Add implements [format.Sink].
-func (b *batcher) Add(r *record.Record) { b.add(r, b.builder.Add) }
+func (b *batcher) Add(r *record.Record) {
+	if b.redact != nil {
+		b.counts.Add(format.RemovedSecret, b.redact.record(r))
+	}
+	b.add(r, b.builder.Add)
+}
 
 // shared is the sink of parsers whose records share their attributes.
 type shared struct{ *batcher }
 
 // Add implements [format.Sink].
-func (s shared) Add(r *record.Record) { s.add(r, s.builder.AddShared) }
+func (s shared) Add(r *record.Record) {
+	if s.redact == nil {
+		s.add(r, s.builder.AddShared)
+		return
+	}
+	if len(r.Attrs) > 0 && len(r.Attrs) == len(s.clean) && &r.Attrs[0] == &s.clean[0] { // there was no secret in them
+		s.counts.Add(format.RemovedSecret, s.redact.text(r))
+		s.add(r, s.builder.AddShared)
+		return
+	}
+	before := r.Attrs
+	s.counts.Add(format.RemovedSecret, s.redact.record(r))
+	if len(before) > 0 && &r.Attrs[0] != &before[0] { // the redactor writes there again
+		s.add(r, s.builder.Add)
+		return
+	}
+	s.clean = before
+	s.add(r, s.builder.AddShared)
+}
 
 func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
-	if b.redact != nil {
-		b.counts.Add(format.RemovedSecret, b.redact.record(r))
-	}
 	err := add(r)
 	if errors.Is(err, record.ErrFull) {
 		b.cut(false)

@@ -51,8 +51,9 @@ type follower struct {
 	near      map[string]string // directories that are to be looked into, and what they are called
 	nextNear  time.Time
 	below     map[string]string // the directories in followed ones
-	looked    time.Time         // when the last look began; all that was written before is read when nothing is ready
-	alive     time.Time
+	looked    time.Time         // when a look began; what was there then is read when behind is 0
+	behind    int               // files of which that is not read yet
+	alive     time.Time         // everything up to then was given
 
 	saved   positions
 	fresh   bool       // there was no checkpoint
@@ -264,8 +265,9 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 		}
 		n := t.pull(fw.chunk, room-before, fw.ticked)
 		before += n
+		fw.reached(t, t.at)
 		if n > 0 {
-			fw.changed = true
+			fw.changed, t.readAt = true, fw.now
 			fw.hold(t)
 		}
 		if !t.eof {
@@ -289,6 +291,14 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 func (fw *follower) wasCut(t *tail) bool {
 	info, err := t.file.Stat()
 	return err == nil && info.Size() < t.at || !t.unchanged()
+}
+
+// reached notes how far a file is, for the promise.
+func (fw *follower) reached(t *tail, at int64) {
+	if t.owed > 0 && at >= t.owed {
+		t.owed = 0
+		fw.behind--
+	}
 }
 
 // hold notes that a file may hold something back.
@@ -344,15 +354,42 @@ func (fw *follower) settle(ctx context.Context) error {
 	}
 	clear(fw.unsettled[len(kept):])
 	fw.unsettled = kept
-	if len(fw.ready) == 0 && len(fw.unsettled) == 0 {
-		fw.alive = fw.looked // everything that was there at the last look was given
-	}
+	fw.promise()
 	return nil
 }
 
-// goesOn reports whether what a file holds back may go on in the file after it, which was not read yet.
+// promise finds out up to when everything was given, for the one source of all files: what was there at a look was read, and nothing of it is
+// held back.
+func (fw *follower) promise() {
+	if fw.one == nil || fw.behind > 0 || fw.looked.IsZero() {
+		return
+	}
+	upTo := fw.looked
+	for _, t := range fw.unsettled {
+		// What is held back came with the last bytes. A line takes a moment from the program to the file.
+		if at := t.readAt.Add(-time.Second); at.Before(upTo) {
+			upTo = at
+		}
+	}
+	if upTo.After(fw.alive) {
+		fw.alive = upTo
+		fw.one.batches.mark = upTo.UnixNano()
+	}
+}
+
+// goesOn reports whether what a file holds back may go on in what was not read yet, of it or of the file after it: however late we are, it is
+// not given out before.
 func (fw *follower) goesOn(t *tail) bool {
-	if at, _ := t.settled(); at == t.at || t.absent > 0 {
+	if at, _ := t.settled(); at == t.at {
+		return false
+	}
+	if t.file != nil {
+		if info, err := t.file.Stat(); err == nil && info.Size() > t.at {
+			fw.enqueue(t.trail)
+			return true
+		}
+	}
+	if t.absent > 0 {
 		return false
 	}
 	if t == t.trail.current() {

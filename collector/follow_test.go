@@ -195,3 +195,46 @@ func TestFollowGivesOutWhatASteadyWriterSays(t *testing.T) {
 		}
 	}
 }
+
+func TestOneSourceOfManyFilesPromisesWhileOneIsAlwaysWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f, err := Open(Options{Paths: []string{dir}, Follow: true, Source: "logs", Poll: 5 * time.Millisecond, Heartbeat: 5 * time.Millisecond, Idle: 5 * time.Millisecond})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	marks := make(chan int64, 1)
+	go func() {
+		done <- f.Run(ctx, func(_ context.Context, frame []byte) error {
+			var b record.Batch
+			if err := b.Decode(frame); err != nil {
+				return err
+			}
+			select {
+			case <-marks:
+			default:
+			}
+			marks <- b.Header().Mark
+			return nil
+		})
+	}()
+	w := &watching{t: t, dir: dir}
+	began := time.Now()
+	w.append("quiet.log", time.Now().UTC().Format(time.RFC3339Nano)+" one line\n")
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; {
+		w.append("busy.log", time.Now().UTC().Format(time.RFC3339Nano)+" one of many\n")
+		select {
+		case mark := <-marks:
+			require.LessOrEqual(t, mark, time.Now().UnixNano())
+			if mark > began.UnixNano() {
+				cancel()
+				require.ErrorIs(t, <-done, context.Canceled)
+				return
+			}
+		case <-tick.C:
+		}
+		require.True(t, time.Now().Before(deadline), "no promise came")
+	}
+}

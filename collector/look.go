@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,17 @@ func (fw *follower) look(ctx context.Context) error {
 	if !fw.began {
 		fw.vanished()
 	}
-	fw.began, fw.looked = true, looked
+	fw.began = true
+	if fw.behind == 0 {
+		fw.promise() // of the look before
+		fw.looked = looked
+		for _, t := range fw.byID {
+			if t.size > t.at {
+				t.owed = t.size
+				fw.behind++
+			}
+		}
+	}
 	took := time.Since(fw.ticked)
 	fw.nextLook = time.Now().Add(min(lookShare*took, 10*time.Second))
 	return err
@@ -110,6 +121,7 @@ func (fw *follower) check(ctx context.Context, t *tail, f *found) error {
 func (fw *follower) cut(ctx context.Context, t *tail, f *found) error {
 	anew := &tail{trail: t.trail, id: t.id, name: t.name, size: t.size, begun: t.begun + 1}
 	anew.file, t.file = t.file, nil
+	fw.reached(t, math.MaxInt64)
 	copied := false
 	for id, of := range fw.copies {
 		if of == t {
@@ -300,6 +312,7 @@ func (fw *follower) leaveTails(ctx context.Context, tr *trail) error {
 				tr.src.input.Counts.Add(format.UnreadBytes, int(unread))
 			}
 			t.finish()
+			fw.reached(t, math.MaxInt64)
 			delete(fw.byID, t.id)
 			tr.remove(t)
 			fw.changed = true

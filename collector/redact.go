@@ -34,13 +34,19 @@ func (r *redactor) record(rec *record.Record) int {
 			return n
 		}
 	}
+	n := r.text(rec)
+	attrs, more := r.attributes(rec.Attrs)
+	rec.Attrs = attrs
+	return n + more
+}
+
+// text takes the secrets out of a record's text alone, and returns how many there were.
+func (r *redactor) text(rec *record.Record) int {
 	text, n := r.redact(rec.Text)
 	if n > 0 { // what stands for a secret may be longer than it
 		rec.Text = text[:min(len(text), record.MaxText)]
 	}
-	attrs, more := r.attributes(rec.Attrs)
-	rec.Attrs = attrs
-	return n + more
+	return n
 }
 
 // redact returns text without its secrets, and how many there were. Without any it returns text itself; else the result is

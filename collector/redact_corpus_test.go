@@ -71,7 +71,7 @@ func planted() []struct {
 	}
 	alnum := lowers + uppers + digits
 	add(dice.word,
-		"login password=§ user=bob", "DB_PASSWORD=§", `DB_PASSWORD="§" next`, "export PGPASSWORD='§'", "spring.datasource.password=§", "user=sa;Password=§;Encrypt=true",
+		"login password=§ user=bob", "DB_PASSWORD=§", `DB_PASSWORD="§" next`, "export PGPASSWORD='§'", "SMTP_PASS=§", "  db_pass: §", "spring.datasource.password=§", "user=sa;Password=§;Encrypt=true",
 		"Server=db;Uid=sa;Pwd=§;", "Driver={x};UID=sa;PWD=§", `{"user":"bob","password":"§","n":1}`, `{"user":"bob", "Password" : "§"}`,
 		`msg="{\"user\":\"bob\",\"password\":\"§\"}"`, "password: §", "    password: §", "- db_password: §\n  host: x", "  adminPassword: '§'", `password: "§"`,
 		"using password §x: no"[:0]+"Using passwd=§ for root", "{User:bob Password:§ Host:db}", "config: {passphrase: §}", "--password=§ --host x",
@@ -153,7 +153,7 @@ func nearMisses() []string {
 		"password: incorrect", "password: required", "api_key: missing", "secret: db-credentials", "secret: not found", "secret: db-credentials-2 does not exist",
 		`MountVolume.SetUp failed for volume "tls" : secret "web-tls-7f9c" not found`, `"Failed to get secret" secret="kube-system/registry-7d8f"`,
 		"secret=shop/db-credentials", "imagePullSecret=regcred", "tlsSecret: web-tls-2", `{"token":12345,"secret":null}`, "unexpected token: '}'", "SyntaxError: Unexpected token } in JSON",
-		"syntax error near token: IDENTIFIER", "max_tokens=4096", "tokens: 128", "token_count=5", "token bucket: refill 20/s", "next token: EOF", "csrf token missing",
+		"syntax error near token: IDENTIFIER", "max_tokens=4096", "tokens: 128", "tests_pass: all", "health_pass=true", "pass=12 fail=0", "by-pass=enabled", "token_count=5", "token bucket: refill 20/s", "next token: EOF", "csrf token missing",
 		"Authorization: denied", "authorization failed: user cannot list pods", `authorization.k8s.io/decision="forbid"`, "Basic authentication is not enabled", "use basic realm=cluster",
 		"bearer authentication-is-not-configured here", "Bearer token required", "Cookie: none", "no cookie: sent", "cookies=3", "password=${DB_PASSWORD}", "password={{ .Values.password }}",
 		"token=$(cat /run/token)", "--password is required", "flag --token is deprecated", "the --token-file flag", "token_file=/var/run/secrets/token", "tokenFile: /var/run/secrets/token", "password=***", `password="xxxxx"`,

@@ -19,7 +19,7 @@ func secretName(b []byte) strength {
 	}
 	name := b[n:]
 	switch {
-	case ends(name, "password"), ends(name, "passwd"), ends(name, "passphrase"), ends(name, "key-data"), ends(name, "amz-signature"):
+	case ends(name, "password"), ends(name, "passwd"), ends(name, "_pass"), ends(name, "passphrase"), ends(name, "key-data"), ends(name, "amz-signature"):
 		return strong
 	case ends(name, "key"):
 		rest := bytes.TrimRight(name[:len(name)-3], "_-")
@@ -66,14 +66,23 @@ func ends(b []byte, word string) bool {
 
 // place is where the value of a field lies, and how it is written.
 type place struct {
-	value, end   int
+	value, end   int  // the end of what is judged, which may be before the value's
 	separator    byte // = or :
 	spaced       bool // a blank stands between the name and the value
 	quoted       bool // the value is in quotes
 	nameQuoted   bool
 	flag         bool // name and value are apart by a blank alone
 	assignSpaced bool // a blank stands before the separator
+	quote        byte
+	escaped      bool // the quotes are escaped
 }
+
+// maxName is how long a name may be on either side of its mark, and judged how much of a value is looked at to judge it. Without bounds a text of nothing
+// but marks would cost its length for each of them.
+const (
+	maxName = 64
+	judged  = 1 << 10
+)
 
 // field reads what stands behind a name that ends at i: a separator and the value.
 func field(text []byte, i int) (place, bool) {
@@ -113,7 +122,8 @@ func field(text []byte, i int) (place, bool) {
 		quote = text[p.value]
 		p.value++
 	}
-	p.end = valueEnd(text, p.value, quote, escaped)
+	p.quote, p.escaped = quote, escaped
+	p.end = valueEnd(text[:min(len(text), p.value+judged)], p.value, quote, escaped)
 	return p, true
 }
 
@@ -154,12 +164,12 @@ func fieldSecret(text []byte, m *mark, start, end, _ int) (from, to int) {
 		if !ok || !f.flag || !f.quoted || f.end == f.value || string(text[f.value:f.end]) == removed {
 			return -1, 0
 		}
-		return f.value, f.end
+		return f.value, valueEnd(text, f.value, f.quote, f.escaped)
 	}
 	if m.text == "sig=" {
 		end--
 	}
-	stop := run(text, end, isNameByte)
+	stop := run(text[:min(len(text), end+maxName)], end, isNameByte)
 	sure := secretName(text[:stop])
 	if sure == notSecret {
 		return -1, 0
@@ -169,7 +179,7 @@ func fieldSecret(text []byte, m *mark, start, end, _ int) (from, to int) {
 		return -1, 0
 	}
 	name := start
-	for name > 0 && isNameByte(text[name-1]) {
+	for name > 0 && start-name < maxName && isNameByte(text[name-1]) {
 		name--
 	}
 	value := text[f.value:f.end]
@@ -179,7 +189,7 @@ func fieldSecret(text []byte, m *mark, start, end, _ int) (from, to int) {
 	if harmless(value) || !secretValue(text, name, stop, f, value, sure) {
 		return -1, 0
 	}
-	return f.value, f.end
+	return f.value, valueEnd(text, f.value, f.quote, f.escaped)
 }
 
 // secretValue judges the value of a field by how the field is written.
@@ -275,7 +285,7 @@ func harmless(v []byte) bool {
 	}
 	switch string(bytes.ToLower(bytes.TrimRight(v, ".!"))) {
 	case "null", "nil", "none", "true", "false", "empty", "expired", "invalid", "missing", "required", "incorrect", "wrong", "unset", "redacted",
-		"hidden", "unknown", "not", "yes", "undefined", "denied", "failed", "revoked", "rejected", "mismatch", "disabled", "optional", "omitted":
+		"hidden", "unknown", "not", "yes", "undefined", "denied", "failed", "revoked", "rejected", "mismatch", "disabled", "optional", "omitted", "all", "any":
 		return true
 	}
 	return false

@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 )
 
 // farBack bounds how far a rule looks back from its mark.
@@ -10,8 +11,13 @@ const farBack = 512
 
 // urlPassword finds the password of scheme://user:password@host, and of user:password@tcp(host), from its @.
 func urlPassword(text []byte, _ *mark, start, end, floor int) (from, to int) {
-	begin := start
+	begin, ats := start, 0
 	for begin > floor && start-begin < farBack && !endsURL(text[begin-1]) {
+		if text[begin-1] == '@' {
+			if ats++; ats > 8 { // no password; a text of nothing else must not cost its length for each
+				return -1, 0
+			}
+		}
 		if text[begin-1] == '/' && begin-2 >= floor && text[begin-2] == '/' && begin-3 >= floor && text[begin-3] == ':' {
 			break
 		}
@@ -130,9 +136,9 @@ func authorization(text []byte, _ *mark, _, end, _ int) (from, to int) {
 	}
 	from = f.value
 	for range 2 { // a scheme may stand before it
-		to = run(text, from, isTokenByte)
+		to = run(text[:min(len(text), from+judged)], from, isTokenByte)
 		if to-from >= 16 && mixed(text[from:to]) {
-			return from, to
+			return from, run(text, to, isTokenByte)
 		}
 		if to >= len(text) || text[to] != ' ' {
 			break
@@ -148,14 +154,13 @@ func cookie(text []byte, _ *mark, _, end, _ int) (from, to int) {
 	if !ok || f.flag {
 		return -1, 0
 	}
-	to = f.value
-	for to < len(text) && text[to] != '"' && text[to] != '\'' && text[to] != '\n' && text[to] != '\r' && text[to] != '\\' && text[to] != ']' {
-		to++
-	}
-	if bytes.IndexByte(text[f.value:to], '=') < 1 || bytes.HasPrefix(text[f.value:to], []byte(removed)) {
+	inside := func(c byte) bool { return strings.IndexByte("\"'\n\r\\]", c) < 0 }
+	value := text[f.value:min(len(text), f.value+farBack)] // a cookie's name is short
+	value = value[:run(value, 0, inside)]
+	if bytes.IndexByte(value, '=') < 1 || bytes.HasPrefix(value, []byte(removed)) {
 		return -1, 0
 	}
-	return f.value, to
+	return f.value, run(text, f.value, inside)
 }
 
 // privateKey finds the body of a PEM block.
@@ -180,12 +185,11 @@ func privateKey(text []byte, _ *mark, start, end, floor int) (from, to int) {
 
 // encodedKey finds a PEM block that is encoded once more, as in a kubeconfig or a Secret. Certificates look the same at the beginning.
 func encodedKey(text []byte, _ *mark, start, _, _ int) (from, to int) {
-	to = run(text, start, isTokenByte)
-	head, err := base64.StdEncoding.AppendDecode(nil, text[start:min(to, start+48)])
+	head, err := base64.StdEncoding.AppendDecode(nil, text[start:min(len(text), start+48)])
 	if err != nil || !bytes.Contains(head, []byte("PRIVATE")) {
 		return -1, 0
 	}
-	return start, to
+	return start, run(text, start, isTokenByte)
 }
 
 // token finds a token that begins with its mark.
@@ -207,7 +211,7 @@ func token(text []byte, m *mark, start, end, _ int) (from, to int) {
 
 // azureSecret finds a client secret of Entra: three letters, a digit, Q~ and 31 to 34 more.
 func azureSecret(text []byte, _ *mark, start, end, floor int) (from, to int) {
-	to = run(text, end, func(c byte) bool { return isNameByte(c) || c == '.' || c == '~' })
+	to = end + run(text[end:min(len(text), end+40)], 0, func(c byte) bool { return isNameByte(c) || c == '.' || c == '~' })
 	if n := to - end; start-4 < floor || text[start-1]-'0' > 9 || n < 31 || n > 34 {
 		return -1, 0
 	}

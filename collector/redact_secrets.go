@@ -134,7 +134,7 @@ const (
 // known adds the marks of everything that is secret by itself. Each is looked for by those of its bytes that logs have least.
 func (s *Secrets) known(email bool) {
 	if s.on[fieldKind] {
-		for word, at := range map[string]int{"password": 2, "passwd": 1, "passphrase": 3, "secret": 1, "token": 0, "signature": 0, "identified by": 0} {
+		for word, at := range map[string]int{"password": 2, "passwd": 1, "passphrase": 3, "_pass": 0, "secret": 1, "token": 0, "signature": 0, "identified by": 0} {
 			s.add(wordGroup, mark{text: word, at: at, fold: true, rule: fieldSecret})
 		}
 		for _, word := range keyWords() {

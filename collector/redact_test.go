@@ -243,3 +243,18 @@ func TestTheFilterMissesNoMark(t *testing.T) {
 		require.True(t, !s.every(text) || s.next(text, 0) >= 0, "%q", text)
 	}
 }
+
+func TestALongSecretIsRemovedWhole(t *testing.T) {
+	t.Parallel()
+	d := dice{rand.New(rand.NewPCG(9, 10))}
+	long := d.alnum(judged-1) + `\"` + d.alnum(5000)
+	for _, text := range []string{`{"password":"§","x":1}`, `token="§" x`, "Cookie: a=§", "Authorization: Bearer §"} {
+		secret := long
+		if !strings.Contains(text, `"`) {
+			secret = d.alnum(9000)
+		}
+		got, n := newRedactor(nil).redact([]byte(strings.ReplaceAll(text, "§", secret)))
+		require.Equal(t, 1, n)
+		require.Less(t, len(got), 60, "%s", got)
+	}
+}

@@ -33,6 +33,8 @@ type tail struct {
 	eof     bool  // nothing was left when it was read last
 	read    time.Time
 	held    bool      // it may hold something back
+	readAt  time.Time // as read, by the clock of the records
+	owed    int64     // the size up to which the promise under way waits for it; 0 when it does not
 	absent  int       // looks in a row that did not find it
 	written time.Time // when it was last looked at
 

@@ -25,8 +25,8 @@ func (x *textIndex) read(r *flatReader, conditions uint32) {
 	x.blob, x.words, x.conds = getSlice[byte](r), getSlice[word](r), getSlice[uint32](r)
 	r.check(!slices.ContainsFunc(x.conds, func(c uint32) bool { return c >= conditions }), "a literal leads to no condition")
 	r.check(!slices.ContainsFunc(x.words, func(w word) bool {
-		return !inside(w.start, w.end, len(x.blob)) || !inside(w.conds.first, w.conds.end, len(x.conds))
-	}), "a literal lies outside")
+		return !inside(w.start, w.end, len(x.blob)) || !inside(w.conds.first, w.conds.end, len(x.conds)) || w.conds.first == w.conds.end
+	}), "a literal lies outside, or leads to no condition")
 	count := r.number()
 	r.check(count <= tiers, "there are too many tiers")
 	for range count {

@@ -154,15 +154,7 @@ func (p *planter) grow(n uint32, refs []site, used []mark) {
 // ref makes the ref of a literal.
 func (p *planter) ref(r site) ref {
 	w := &p.words[r.word]
-	n, run := int(w.end-w.start), p.tier.run()
-	far := max(0, n-4)
-	if int(r.offset) > n-int(r.offset)-run {
-		far = 0
-	}
-	return ref{
-		word: r.word, offset: r.offset, at: int32(far) - int32(r.offset),
-		check: (uint32(load8(p.text, int(w.start)+far)) | foldMask32) & p.tier.checkMask(),
-	}
+	return ref{word: r.word, offset: r.offset, size: w.end - w.start, check: checkOf(p.text, int(w.start), int(w.end), p.tier.checked())}
 }
 
 // at returns the folded bytes of a literal at a mark, if it has them.

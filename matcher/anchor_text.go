@@ -98,8 +98,19 @@ func (t *tier) hasEdge(h uint64) bool {
 // run is the length of the text that has a window at each of stride neighbouring places, so that one of them is looked at.
 func (t *tier) run() int { return t.window + t.stride - 1 }
 
-// checkMask is of a ref's check what the shortest literal has as well.
-func (t *tier) checkMask() uint32 { return uint32(maskOf(min(t.run(), 4))) }
+// checked is how many bytes at each end of a literal a ref's check is of: at most four, and no more than the shortest literal has.
+func (t *tier) checked() int { return min(t.run(), 4) }
+
+// checkOf makes a ref's check of the ends of the text in [from, end), whose length is at least that of a run. Four bytes behind each place in it
+// must be readable.
+func checkOf(text []byte, from, end, checked int) uint32 {
+	mask := uint32(maskOf(checked))
+	first, last := load4(text, from)&mask, load4(text, end-checked)&mask
+	return first*0x9E3779B1 ^ last*0x85EBCA77
+}
+
+// load4 returns 4 folded bytes. They must be readable.
+func load4(text []byte, p int) uint32 { return binary.LittleEndian.Uint32(text[p:p+4]) | foldMask32 }
 
 // mask is of a word of 8 bytes what belongs to the window.
 func (t *tier) mask() uint64 { return maskOf(t.window) }
@@ -129,12 +140,12 @@ type node struct {
 	marks, marksEnd uint32 // where to look for what tells the others apart
 }
 
-// ref is a literal of a node. A few bytes of the literal, as far from the run as possible, are kept here: most of what shares a
-// run with a literal is not the literal, and shows it there, without the look-ups that a comparison needs.
+// ref is a literal of a node. What it begins and ends with is known here by a hash: most of what shares a run with a literal is not
+// the literal, and shows it there, without the look-ups that a comparison needs.
 type ref struct {
 	word, offset uint32 // offset of the run in the word
-	check        uint32 // folded
-	at           int32  // where these bytes are, counted from the run
+	size         uint32 // of the word
+	check        uint32 // see checkOf
 }
 
 // mark is a place, counted from a run, whose bytes tell literals of a node apart.

@@ -49,8 +49,8 @@ func (e *Engine) observe(b *record.Batch) {
 	}
 	for i := range hits {
 		e.newest = max(e.newest, hits[i].Record.Time)
-		e.tracker.Observe(&hits[i])
 	}
+	e.tracker.ObserveAll(hits)
 }
 
 func (e *Engine) mark(m Mark) {

@@ -232,8 +232,10 @@ func (r *reader) skipEvidence() {
 	}
 }
 
-func (n evidence) storageKey() []byte {
-	return binary.BigEndian.AppendUint64([]byte{keyEvidence}, uint64(n))
+func (n evidence) storageKey() []byte { return n.appendStorageKey(nil) }
+
+func (n evidence) appendStorageKey(key []byte) []byte {
+	return binary.BigEndian.AppendUint64(append(key, keyEvidence), uint64(n))
 }
 
 // clipText makes s valid UTF-8 of at most n bytes.

@@ -19,12 +19,16 @@ func (m memory) Detail(key []byte) ([]byte, error) { return m[string(key)], nil 
 
 var _ matcher.Details = memory{}
 
+// together is the way in which hits are given many at a time.
+const together = "at rest, hits together"
+
 // mannered is a tracker that works in one way, with what it wants stored.
 type mannered struct {
-	name    string
-	tracker *matcher.Tracker
-	stored  memory
-	begin   func(stored memory) (*matcher.Tracker, error)
+	name     string
+	tracker  *matcher.Tracker
+	together bool // hits are given as many at a time as there are between two marks
+	stored   memory
+	begin    func(stored memory) (*matcher.Tracker, error)
 }
 
 // manners returns a tracker for each way: the first one inflates everything and folds each hit at once, as the specification reads.
@@ -36,6 +40,7 @@ func manners(program *matcher.Program, o matcher.TrackerOptions) ([]*mannered, e
 		details bool
 	}{
 		{"awake", func(t *matcher.Tracker) { t.Behave(matcher.AllAwake) }, false},
+		{together, func(t *matcher.Tracker) { t.Behave(matcher.AllCold) }, true},
 		{"warm", func(*matcher.Tracker) {}, false},
 		{"at rest", func(t *matcher.Tracker) { t.Behave(matcher.AllCold) }, false},
 		{"at rest, with details", func(t *matcher.Tracker) { t.Behave(matcher.AllCold) }, true},
@@ -45,7 +50,7 @@ func manners(program *matcher.Program, o matcher.TrackerOptions) ([]*mannered, e
 		{"tidy and at rest, with details", func(t *matcher.Tracker) { t.Behave(matcher.AllTidy | matcher.AllCold) }, true},
 		{"asleep and loud", func(t *matcher.Tracker) { t.Behave(matcher.AllAsleep | matcher.AllLoud) }, false},
 	} {
-		m := &mannered{name: x.name, stored: memory{}}
+		m := &mannered{name: x.name, together: x.name == together, stored: memory{}}
 		m.begin = func(stored memory) (*matcher.Tracker, error) {
 			o := o
 			if x.details {
@@ -64,6 +69,29 @@ func manners(program *matcher.Program, o matcher.TrackerOptions) ([]*mannered, e
 		list = append(list, m)
 	}
 	return list, nil
+}
+
+// take gives arrivals to the tracker.
+func (m *mannered) take(batch []arrival, hits map[reading][]matcher.Hit) {
+	shards := []shard{{tracker: m.tracker}}
+	if !m.together {
+		for i := range batch {
+			apply(shards, &batch[i], hits)
+		}
+		return
+	}
+	var some []matcher.Hit
+	for i := range batch {
+		a := &batch[i]
+		if a.record == nil {
+			m.tracker.ObserveAll(some)
+			some = nil
+			apply(shards, a, hits)
+			continue
+		}
+		some = append(some, hits[reading{a.source, a.record.ID}]...)
+	}
+	m.tracker.ObserveAll(some)
 }
 
 // commit takes what changed.
@@ -155,10 +183,7 @@ func sameInAllManners(c *foldCase, p plan) string {
 		arrivals = arrivals[len(batch):]
 		view, restart := d.chance(10), d.chance(p.crashes/3)
 		for _, m := range list {
-			shards := []shard{{tracker: m.tracker}}
-			for i := range batch {
-				apply(shards, &batch[i], made.hits)
-			}
+			m.take(batch, made.hits)
 			m.tracker.Advance()
 		}
 		if wrong := disagree(list, view, sigs); wrong != "" {

@@ -11,7 +11,7 @@ import (
 
 // ProgramFormat is the number of the form in which programs are stored. It grows with every change of what the tables mean; a program
 // of another number is compiled anew.
-const ProgramFormat = 3
+const ProgramFormat = 4
 
 // programMark begins a stored program.
 const programMark = "forewarn"

@@ -2,6 +2,7 @@ package matcher
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unsafe"
 )
 
@@ -39,7 +40,7 @@ func (l *lane) load(p int) uint64 {
 
 // has returns a word whose lowest bit says whether the window is in the bitmap.
 func (l *lane) has(folded uint64) uint64 {
-	h := folded * mulHash >> l.shift
+	h := folded * mulHash >> (l.shift & 63)
 	return *(*uint64)(unsafe.Add(l.bitmap, h>>6<<3)) >> (h & 63)
 }
 
@@ -108,13 +109,10 @@ func (l *lane) rest(dst []uint32, p, to, stride int) []uint32 {
 	return dst
 }
 
-// appendSet appends the positions whose bits are set.
+// appendSet appends the positions whose bits are set: mostly one is.
 func appendSet(dst []uint32, p, stride int, set uint64) []uint32 {
-	for ; set != 0; set >>= 1 {
-		if set&1 != 0 {
-			dst = append(dst, uint32(p))
-		}
-		p += stride
+	for ; set != 0; set &= set - 1 {
+		dst = append(dst, uint32(p+bits.TrailingZeros64(set)*stride))
 	}
 	return dst
 }

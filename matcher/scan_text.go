@@ -1,7 +1,6 @@
 package matcher
 
 import (
-	"encoding/binary"
 	"slices"
 )
 
@@ -9,13 +8,20 @@ import (
 // a block are many enough to overlap.
 const blockSize = 64 << 10
 
+// padding is how many bytes behind a text are readable.
+const padding = 8
+
 // near is longer than any literal of the wide tier: what makes it wide may lie outside of the block in which it is found.
 const near = 16
 
 // textScan is the part of a scratch that a textIndex needs.
 type textScan struct {
 	positions []uint32
+	hashes    []uint64 // of the windows at the positions
 	visits    []visit
+	looks     []look
+	stands    []stand
+	read      uint32              // what was read ahead of its use, so that it is read
 	seen      [textParts][]uint64 // for each literal of each part the last record that it was found in, counted from base
 	base      uint64
 }
@@ -78,12 +84,21 @@ type visit struct {
 	run int32 // where the run begins
 }
 
+// look is a look at a mark.
+type look struct {
+	hash uint64
+	mark uint32
+	run  int32
+}
+
+// stand is a word that probably stands in the text.
+type stand struct{ word, from uint32 }
+
 // findLiterals appends to s.candidates each pair of a record and a condition whose literal is in the record's text.
 func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
 	if len(p.passes) == 0 || len(text) == 0 {
 		return
 	}
-	const padding = 8
 	if cap(text)-len(text) < padding { // batches promise it; texts from elsewhere may not have it
 		text = slices.Grow(text, padding)
 	}
@@ -114,59 +129,89 @@ func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
 	}
 }
 
-// follow turns the positions into visits of nodes. It goes over them in lists, so that the look-ups, most of which miss the cache,
-// overlap.
+// follow turns the positions into visits of nodes. Most look-ups miss the cache, so it goes over lists, again and again: each time it reads
+// what the next time will need, so that the misses of many come together.
 func (t *tier) follow(text []byte, s *textScan) {
-	s.visits = s.visits[:0]
+	s.visits, s.hashes = s.visits[:0], s.hashes[:0]
 	mask, slots := uint64(len(t.slots)-1), t.slots
 	windowMask := t.mask()
+	var read uint32
 	for _, p := range s.positions {
 		h := hashWindow(load8(text, int(p)) & windowMask)
+		s.hashes = append(s.hashes, h)
+		read += slots[h>>32&mask].tag
+	}
+	for i, p := range s.positions {
+		h := s.hashes[i]
 		for i := h >> 32 & mask; slots[i].to != 0; i = (i + 1) & mask {
 			if slots[i].tag == tagOf(h) {
 				s.visits = append(s.visits, visit{target(slots[i].to>>2 - 1), int32(p) - int32(slots[i].to&3)})
 			}
 		}
 	}
-	if len(t.edges) == 0 {
-		return
-	}
-	for i := 0; i < len(s.visits); i++ { // the list grows
-		if v := s.visits[i]; !v.to.isRef() {
-			t.branch(v, text, s)
+	for from := 0; from < len(s.visits); { // the list grows
+		some := s.visits[from:]
+		from = len(s.visits)
+		for _, v := range some {
+			if v.to.isRef() {
+				read += t.refs[v.to.number()].check
+			} else {
+				read += t.nodes[v.to.number()].marks
+			}
+		}
+		if len(t.edges) > 0 {
+			read += t.branch(some, text, s)
 		}
 	}
+	s.read = read
 }
 
-// branch follows the marks of a node.
-func (t *tier) branch(v visit, text []byte, s *textScan) {
+// branch follows the marks of nodes.
+func (t *tier) branch(visits []visit, text []byte, s *textScan) (read uint32) {
+	s.looks = s.looks[:0]
+	for _, v := range visits {
+		if v.to.isRef() {
+			continue
+		}
+		n := &t.nodes[v.to.number()]
+		for m := n.marks; m < n.marksEnd; m++ {
+			at := int(v.run) + int(t.marks[m].at)
+			if at < 0 || at > len(text)-8 {
+				continue
+			}
+			h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
+			read += uint32(t.edgeIn[h>>32&uint64(64*len(t.edgeIn)-1)>>6])
+			s.looks = append(s.looks, look{h, m, v.run})
+		}
+	}
 	mask := uint64(len(t.edges) - 1)
-	n := &t.nodes[v.to.number()]
-	for m := n.marks; m < n.marksEnd; m++ {
-		at := int(v.run) + int(t.marks[m].at)
-		if at < 0 || at > len(text)-8 {
-			continue
+	likely := s.looks[:0]
+	for _, l := range s.looks {
+		if t.hasEdge(l.hash) {
+			read += t.edges[l.hash&mask].tag
+			likely = append(likely, l)
 		}
-		h := hashMark(m, load8(text, at)&maskOf(int(t.marks[m].bytes)))
-		if !t.hasEdge(h) {
-			continue
-		}
-		for k := h & mask; t.edges[k].to != 0; k = (k + 1) & mask {
-			if t.edges[k].tag != uint32(h>>32) {
+	}
+	for _, l := range likely {
+		for k := l.hash & mask; t.edges[k].to != 0; k = (k + 1) & mask {
+			if t.edges[k].tag != uint32(l.hash>>32) {
 				continue
 			}
 			// A node's marks come after those that lead to it: a forged index, or a chance tag, must not lead in a circle.
-			if to := target(t.edges[k].to - 1); to.isRef() || t.nodes[to.number()].marks > m {
-				s.visits = append(s.visits, visit{to, v.run})
+			if to := target(t.edges[k].to - 1); to.isRef() || t.nodes[to.number()].marks > l.mark {
+				s.visits = append(s.visits, visit{to, l.run})
 			}
 		}
 	}
+	return read
 }
 
 // compare compares the literals that the visits lead to with the text.
 func (p *textPart) compare(text []byte, ends []uint32, s *Scratch) {
 	x, t := p.index, p.tier
-	mask := t.checkMask()
+	checked := t.checked()
+	s.text.stands = s.text.stands[:0]
+	var read uint32
 	for _, v := range s.text.visits {
 		first := v.to.number()
 		end := first + 1
@@ -176,16 +221,25 @@ func (p *textPart) compare(text []byte, ends []uint32, s *Scratch) {
 		}
 		for i := first; i < end; i++ {
 			r := &t.refs[i]
-			q := int(v.run) + int(r.at)
-			if q < 0 || q+4 > len(text) || (binary.LittleEndian.Uint32(text[q:])|foldMask32)&mask != r.check {
-				continue
-			}
 			from := int(v.run) - int(r.offset)
-			w := &x.words[r.word]
-			if end := from + int(w.end-w.start); from < 0 || end > len(text) || !x.is(w, text[from:end]) {
+			end := from + int(r.size)
+			if from < 0 || end > len(text)-padding || int(r.size) < checked || checkOf(text, from, end, checked) != r.check {
 				continue
 			}
-			p.found(r.word, from, ends, s)
+			read += x.words[r.word].start
+			s.text.stands = append(s.text.stands, stand{r.word, uint32(from)})
+		}
+	}
+	for _, m := range s.text.stands {
+		w := &x.words[m.word]
+		read += uint32(x.blob[w.start]) + x.conds[w.conds.first] + uint32(s.text.seen[p.number][m.word])
+	}
+	s.text.read = read
+	for _, m := range s.text.stands {
+		w := &x.words[m.word]
+		from := int(m.from)
+		if end := from + int(w.end-w.start); end <= len(text) && x.is(w, text[from:end]) {
+			p.found(m.word, from, ends, s)
 		}
 	}
 }

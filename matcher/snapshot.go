@@ -37,24 +37,35 @@ func (t *Tracker) Dirty(fn func(key, value []byte)) {
 	t.ready()
 	var w writer
 	var used []evidence
+	use := func(n evidence) {
+		if !slices.Contains(used, n) {
+			used = append(used, n)
+		}
+	}
 	for i := range t.dirty {
-		d := &t.dirty[i]
+		d := &t.dirty[i] // takeInRefresh writes to it
 		used = used[:0]
 		if s := t.table.at(d.slot); s.live&slotDirty != 0 { // else it was removed
+			if p := t.takeInRefresh(d.slot, i); p != nil {
+				p.eachEvidence(use)
+				p.pending = nil
+			} else {
+				t.evidenceOf(d.slot, use)
+			}
 			s.live &^= slotDirty | slotCaptured
-			t.evidenceOf(d.slot, func(n evidence) {
-				if !slices.Contains(used, n) {
-					used = append(used, n)
-				}
-			})
 			w.b = append(w.b[:0], snapshotVersion)
-			key := t.appendProgress(&w, d.slot)
-			delete(t.removed, string(key))
-			fn(key, w.b)
+			t.appendProgress(&w, d.slot)
+			if len(t.removed) > 0 {
+				delete(t.removed, string(t.storedKey))
+			}
+			fn(t.storedKey, w.b)
 		}
 		t.dirtyEvidence(used, t.replaced[d.from:d.to], fn)
 	}
-	t.dirty, t.replaced = t.dirty[:0], t.replaced[:0]
+	for _, n := range t.dropped {
+		fn(n.storageKey(), nil)
+	}
+	t.dirty, t.replaced, t.dropped = t.dirty[:0], t.replaced[:0], t.dropped[:0]
 	t.evidence.base = t.evidence.next
 	if t.options.Details != nil {
 		t.evidence.forget()
@@ -100,7 +111,8 @@ func (t *Tracker) dirtyEvidence(used, stored []evidence, fn func(key, value []by
 	w := &t.packed
 	for _, n := range stored {
 		if !slices.Contains(used, n) {
-			fn(n.storageKey(), nil)
+			t.storedKey = n.appendStorageKey(t.storedKey[:0])
+			fn(t.storedKey, nil)
 		}
 	}
 	for _, n := range used {
@@ -109,39 +121,43 @@ func (t *Tracker) dirtyEvidence(used, stored []evidence, fn func(key, value []by
 		}
 		if text := t.evidence.get(n); text != nil {
 			w.b = append(append(w.b[:0], snapshotVersion), text...)
-			fn(n.storageKey(), w.b)
+			t.storedKey = n.appendStorageKey(t.storedKey[:0])
+			fn(t.storedKey, w.b)
 		}
 	}
 }
 
-// appendProgress writes the progress of a slot and returns its key.
-func (t *Tracker) appendProgress(w *writer, n uint32) (key []byte) {
+// appendProgress writes the progress of a slot, and its key into storedKey.
+func (t *Tracker) appendProgress(w *writer, n uint32) {
 	s := t.table.at(n)
-	p := &progress{floor: longAgo}
-	if s.live&slotLive != 0 {
-		p = t.rouse(n)
-	}
 	h := t.head(n)
 	x, body := openFacts(h.rest)
 	plan := t.numbers[h.plan]
-	told := x.told
-	if s.live&slotLive != 0 && !p.asleep {
-		told = len(p.told) > 0
+	told, floor := x.told, int64(longAgo)
+	var pending []*kept
+	var awake *progress
+	if s.live&slotLive != 0 {
+		p := t.rouse(n)
+		floor, pending = p.floor, p.pending
+		if !p.asleep {
+			awake, told = p, len(p.told) > 0
+		}
 	}
 	w.uint(s.touched)
-	w.int(p.floor)
+	w.int(floor)
 	w.bool(told)
 	if told {
 		w.stub(plan.Compiled)
 	}
 	w.base, w.ref = 0, 0
-	list(w, p.pending, w.kept)
-	if s.live&slotLive != 0 && !p.asleep {
-		w.body(p)
+	list(w, pending, w.kept)
+	if awake != nil {
+		w.body(awake)
 	} else {
 		w.b = append(w.b, body...)
 	}
-	return append(append(binary.BigEndian.AppendUint64([]byte{keyProgress}, plan.Digest), t.firsts.list[h.first]...), h.last...)
+	t.storedKey = binary.BigEndian.AppendUint64(append(t.storedKey[:0], keyProgress), plan.Digest)
+	t.storedKey = append(append(t.storedKey, t.firsts.list[h.first]...), h.last...)
 }
 
 // metaState is what is stored beside progresses, sources and ids.

@@ -17,7 +17,7 @@ func (p *progress) before(o *progress) bool {
 // set moves p to where its new due time belongs; never takes it out.
 func (h *timers) set(p *progress, due int64) {
 	switch {
-	case due == p.due:
+	case due == p.due && (p.place >= 0 || due == never):
 		return
 	case due == never:
 		p.due = due

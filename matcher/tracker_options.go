@@ -26,7 +26,7 @@ type TrackerOptions struct {
 	MaxEvidence int
 	// Details are where what [Tracker.Dirty] gave is found again, so that evidence need not be in memory. Without it, it is.
 	Details Details
-	// MaxSeen is how many hits are remembered so that a repeat is known. 1,000,000 when 0.
+	// MaxSeen is how many hits are remembered so that a repeat is known. 1,000,000 when 0, at most 134,217,728.
 	MaxSeen int
 	// Firings keeps every complete frame for [Tracker.Firings], which must then be called: they are not bounded.
 	Firings bool
@@ -61,6 +61,9 @@ func (o TrackerOptions) filled() (TrackerOptions, error) {
 		if *n.value < 1 {
 			return o, fmt.Errorf("tracker options: max %s is %d; it must be at least 1", n.name, *n.value)
 		}
+	}
+	if o.MaxSeen > maxSeen {
+		return o, fmt.Errorf("tracker options: max seen is %d; it must be at most %d", o.MaxSeen, maxSeen)
 	}
 	return o, nil
 }

@@ -34,7 +34,7 @@ func (t *Tracker) quietly(p *progress, k *kept) bool {
 	if !p.asleep {
 		due, _ := t.dueOf(p)
 		t.timers.set(p, due)
-	} else if k.time < p.due { // what else is due is in the wheel
+	} else if k.time < p.due && (p.place >= 0 || !t.waits.add(p, k.time)) { // what else is due is in the wheel
 		t.timers.set(p, k.time)
 	}
 	return true

@@ -11,7 +11,8 @@ import (
 // makes a progress that is asleep: it can take hits of which nobody can be told anything. Whatever has to look at its state wakes
 // it, and when everything is settled it comes to rest again.
 //
-// A block is the number of the plan, the key in two parts, the facts that quietly asks for, and the body of the snapshot.
+// A block is the number of the plan, the key in two parts, the facts that quietly asks for, the body of the snapshot, and mostly
+// nothing, or a refresh.
 
 // manner is how tests make a tracker work that must give the same however it does.
 type manner uint8
@@ -42,14 +43,22 @@ type head struct {
 	plan, first uint32
 	last        []byte // of the key
 	rest        []byte // the facts and the body
+	refresh     refresh
 }
+
+// blockRefresh is the bit of a block's first byte that says that there is a refresh. The number of the plan is in those above it.
+const blockRefresh = 1
 
 // head splits the block of a slot.
 func (t *Tracker) head(n uint32) (h head) {
 	b := t.blocks.bytes(t.table.at(n).block)
+	if b[0]&blockRefresh != 0 {
+		cut := len(b) - refreshSize
+		b, h.refresh = b[:cut:cut], b[cut:]
+	}
 	x, size := binary.Uvarint(b)
 	b = b[size:]
-	h.plan = uint32(x)
+	h.plan = uint32(x >> 1)
 	x, size = binary.Uvarint(b)
 	b = b[size:]
 	h.first = uint32(x)
@@ -93,7 +102,7 @@ func (t *Tracker) pack(p *progress, key []byte) []byte {
 	w := &t.packed
 	first, last := t.firsts.split(key, true)
 	w.b = w.b[:0]
-	w.uint(uint64(p.plan.number))
+	w.uint(uint64(p.plan.number) << 1)
 	w.uint(uint64(first))
 	w.text(viewString(last))
 	return t.packBody(p)
@@ -104,7 +113,7 @@ func (t *Tracker) repack(p *progress) []byte {
 	w := &t.packed
 	h := t.head(p.slot)
 	w.b = w.b[:0]
-	w.uint(uint64(h.plan))
+	w.uint(uint64(h.plan) << 1)
 	w.uint(uint64(h.first))
 	w.text(viewString(h.last))
 	return t.packBody(p)
@@ -160,6 +169,9 @@ func (t *Tracker) rouse(n uint32) *progress {
 	h := t.head(n)
 	p := t.fresh()
 	p.plan, p.key, p.slot, p.asleep = t.numbers[h.plan], t.keyOf(h), n, true
+	if h.refresh != nil {
+		p.dirt = int(h.refresh.uint32(refreshDirt))
+	}
 	t.enliven(p)
 	return p
 }
@@ -194,14 +206,23 @@ func (t *Tracker) wake(p *progress) {
 	if !p.asleep {
 		return
 	}
-	t.unpack(p, p.slot)
+	h := t.head(p.slot)
+	t.unpackBody(p, h)
 	p.asleep, p.prompt, p.folded = false, nil, 0
-	t.capture(p)
+	t.capture(p, h.refresh)
+	p.settled.takeIn(h.refresh)
 }
 
 // unpack reads the block of a slot into p.
 func (t *Tracker) unpack(p *progress, n uint32) {
-	_, body := openFacts(t.head(n).rest)
+	h := t.head(n)
+	t.unpackBody(p, h)
+	p.settled.takeIn(h.refresh)
+}
+
+// unpackBody reads a block but for its refresh.
+func (t *Tracker) unpackBody(p *progress, h head) {
+	_, body := openFacts(h.rest)
 	r := reader{b: body, version: snapshotVersion}
 	r.body(p)
 	if p.complete = 0; p.settled.frame != nil { // what rests was collected
@@ -280,8 +301,12 @@ func (t *Tracker) keepWarm(p *progress) bool {
 
 // store writes the block of p.
 func (t *Tracker) store(p *progress) {
+	t.place(p, t.repack(p))
+}
+
+// place puts what is to be the block of p where there is room.
+func (t *Tracker) place(p *progress, w []byte) {
 	s := t.table.at(p.slot)
-	w := t.repack(p)
 	at, b := t.blocks.resize(s.block, len(w))
 	copy(b, w)
 	if at != s.block {
@@ -381,7 +406,7 @@ func (t *Tracker) evidenceOf(n uint32, fn func(evidence)) {
 	}
 	h := t.head(n)
 	_, body := openFacts(h.rest)
-	if r := (reader{b: body, version: snapshotVersion}); r.eachEvidence(fn) {
+	if r := (reader{b: body, version: snapshotVersion}); h.refresh == nil && r.eachEvidence(fn) {
 		return
 	}
 	x := &t.looked

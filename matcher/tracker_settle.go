@@ -14,8 +14,16 @@ func (t *Tracker) Advance() {
 func (t *Tracker) advance(horizon int64) {
 	t.horizon = max(t.horizon, horizon)
 	t.tick()
+	for p := t.waits.next(t.horizon); p != nil; p = t.waits.next(t.horizon) {
+		if !t.refresh(p) {
+			t.timers.set(p, p.due)
+		}
+	}
 	for len(t.timers) > 0 && t.timers[0].due <= t.horizon {
 		p := t.timers[0]
+		if t.refresh(p) {
+			continue
+		}
 		t.wake(p)
 		t.soil(p)
 		t.settle(p)

@@ -13,7 +13,8 @@ func newBenchState(g *globals) *cobra.Command {
 		Use:   "state",
 		Short: "Measure the tracker with many open progresses",
 		Long: `state opens progresses, each of a key of its own with a window and a timer, and measures what they have in memory and what one more hit costs,
-on keys in an order that no cache can follow. What changed is given to a store every 10,000 hits, as in a running process; the store itself is left out.`,
+on keys in an order that no cache can follow. What changed is given to a store every 10,000 hits, as in a running process; the store itself is left out.
+In memory is the part of a hit that comes before that.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := b.check(); err != nil {

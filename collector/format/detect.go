@@ -26,6 +26,7 @@ var families = [...]Family{
 	{"cri", detectCRI, newCRI},
 	{"docker", detectDocker, newDocker},
 	{"journald", detectJournald, newJournald},
+	{"journald export", detectJournalExport, newJournalExport},
 	{"syslog", detectSyslog, newSyslog},
 	{"audit", detectAudit, newAudit},
 	{"exposition", detectExposition, newExposition},
@@ -36,7 +37,7 @@ var families = [...]Family{
 // [record.Builder.AddShared] wants them.
 func (f *Family) SharesAttrs() bool {
 	switch f.Name {
-	case "cri", "docker", "journald", "syslog", "audit", "lines":
+	case "cri", "docker", "journald", "journald export", "syslog", "audit", "lines":
 		return true
 	}
 	return false

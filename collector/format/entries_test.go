@@ -105,6 +105,14 @@ func TestEntriesOfLogs(t *testing.T) {
 			[]string{"10:00:00 node-1 node-1 kubelet error | E1120 10:00:00.000001 12 a.go:1] bad", "10:00:01 db postgres error | hi\xff", "10:00:02 kernel | first"},
 		},
 		{
+			"journald export", "journald export",
+			"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795168800000000\n_HOSTNAME=node-1\nSYSLOG_IDENTIFIER=kubelet\nPRIORITY=6\nMESSAGE=E1120 10:00:00.000001 12 a.go:1] bad\n\n" +
+				"__CURSOR=s=2\n__REALTIME_TIMESTAMP=1795168801000000\n_HOSTNAME=db\n_COMM=postgres\nPRIORITY=3\nMESSAGE\n\x09\x00\x00\x00\x00\x00\x00\x00first\n\nhi\nOTHER=x\n\n" +
+				"__CURSOR=s=3\n__REALTIME_TIMESTAMP=1795168802000000\nNO_MESSAGE=x\n\n" +
+				"__CURSOR=s=4\n__REALTIME_TIMESTAMP=1795168803000000\n_TRANSPORT=kernel\nMESSAGE=first\nMESSAGE=second\n",
+			[]string{"10:00:00 node-1 node-1 kubelet error | E1120 10:00:00.000001 12 a.go:1] bad", "10:00:01 db postgres error | first\n\nhi", "10:00:03 kernel | first"},
+		},
+		{
 			"JSON over several lines", "kubernetes json",
 			"{\n  \"level\": \"error\",\n  \"time\": \"2026-11-20T10:00:00Z\"\n}\n{\n  \"msg\": \"x\"\n}\n",
 			[]string{"10:00:00 error | {\n  \"level\": \"error\",\n  \"time\": \"2026-11-20T10:00:00Z\"\n}", "20:00:00 | {\n  \"msg\": \"x\"\n}"},
@@ -172,6 +180,23 @@ func TestLongEntriesAreEndedAndCounted(t *testing.T) {
 		lines += strings.Count(string(r.Text), "\n") + 1
 	}
 	require.Equal(t, 51, lines, "no line is lost")
+}
+
+func TestTheCursorOfTheJournalIsThatOfTheLastEntry(t *testing.T) {
+	t.Parallel()
+	for text, family := range map[string]string{
+		"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795168800000000\nMESSAGE=x\n\n__CURSOR=s=2\n__REALTIME_TIMESTAMP=1795168800000000\nMESSAGE=y\n\n__CURSOR=s=3\n":              "journald export",
+		`{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1","MESSAGE":"x"}` + "\n" + `{"__CURSOR":"s=2","__REALTIME_TIMESTAMP":"1","MESSAGE":"y"}` + "\n" + `{"__CURSOR":"s=3"`: "journald",
+	} {
+		f := Detect([]byte(text))
+		require.Equal(t, family, f.Name)
+		p := f.Open(Input{Sink: &collectSink{}, Now: written()}, []byte(text))
+		require.Empty(t, p.(Cursored).Cursor())
+		for i := range len(text) {
+			p.Write([]byte(text[i : i+1]))
+		}
+		require.Equal(t, "s=2", string(p.(Cursored).Cursor()), family)
+	}
 }
 
 func TestFlushGivesOutWhatIsHeldBack(t *testing.T) {

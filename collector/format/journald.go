@@ -14,7 +14,7 @@ type journald struct {
 	stamps  *Stamps
 	origins origins
 	prev    int64
-	message []byte
+	entry   journalEntry
 	cursor  []byte // of the last entry
 	sets    levelSets
 }
@@ -42,62 +42,105 @@ func (j *journald) line(line []byte, offset uint64) {
 	if len(line) == 0 {
 		return
 	}
-	var ns int64
-	var host, identifier, command, unit, transport, cursor []byte
-	level, whole := NoLevel, false
-	j.message = j.message[:0]
+	e := &j.entry
+	e.reset()
 	m := newMembers(line)
 	for {
 		key, value, ok := m.next()
 		if !ok {
 			break
 		}
-		switch string(key) {
-		case "MESSAGE":
-			j.message = appendJournal(j.message, value)
-			whole = true
-		case "__REALTIME_TIMESTAMP":
-			if v, n := number(unquoted(value), 0); n > 0 && v < 1<<63/1000 {
-				ns = j.stamps.believe(v * 1000)
-			}
-		case "__CURSOR":
-			cursor = unquoted(value)
-		case "_HOSTNAME":
-			host = unquoted(value)
-		case "SYSLOG_IDENTIFIER":
-			identifier = unquoted(value)
-		case "_COMM":
-			command = unquoted(value)
-		case "_SYSTEMD_UNIT":
-			unit = bytes.TrimSuffix(unquoted(value), []byte(".service"))
-		case "_TRANSPORT":
-			transport = unquoted(value)
-		case "PRIORITY":
-			if v, n := number(unquoted(value), 0); n > 0 {
-				level = priorityLevel(int(v & 7))
-			}
+		if string(key) == "MESSAGE" {
+			e.message, e.whole = appendJournal(e.message, value), true
+			continue
+		}
+		e.take(key, unquoted(value))
+	}
+	j.give(e, line, offset)
+}
+
+// journalEntry is what is used of one entry. It owns its memory.
+type journalEntry struct {
+	message []byte
+	whole   bool // there is a message
+	micros  int64
+	level   Level
+
+	host, identifier, command, unit, transport, cursor []byte
+}
+
+func (e *journalEntry) reset() {
+	for _, b := range [...]*[]byte{&e.message, &e.host, &e.identifier, &e.command, &e.unit, &e.transport, &e.cursor} {
+		*b = (*b)[:0]
+	}
+	e.whole, e.micros, e.level = false, 0, NoLevel
+}
+
+// take takes a field.
+func (e *journalEntry) take(name, value []byte) {
+	set := func(b *[]byte) { *b = append((*b)[:0], value...) }
+	switch string(name) {
+	case "MESSAGE":
+		if !e.whole { // of several the first counts
+			set(&e.message)
+			e.whole = true
+		}
+	case "__REALTIME_TIMESTAMP":
+		if v, n := number(value, 0); n > 0 && v < 1<<63/1000 {
+			e.micros = v
+		}
+	case "__CURSOR":
+		set(&e.cursor)
+	case "_HOSTNAME":
+		set(&e.host)
+	case "SYSLOG_IDENTIFIER":
+		set(&e.identifier)
+	case "_COMM":
+		set(&e.command)
+	case "_SYSTEMD_UNIT":
+		value = bytes.TrimSuffix(value, []byte(".service"))
+		set(&e.unit)
+	case "_TRANSPORT":
+		set(&e.transport)
+	case "PRIORITY":
+		if v, n := number(value, 0); n > 0 {
+			e.level = priorityLevel(int(v & 7))
 		}
 	}
-	program := identifier
+}
+
+// program is who speaks.
+func (e *journalEntry) program() []byte {
 	switch {
-	case len(program) > 0:
-	case string(transport) == "kernel":
-		program = []byte("kernel")
-	case len(command) > 0:
-		program = command
-	default:
-		program = unit
+	case len(e.identifier) > 0:
+		return e.identifier
+	case string(e.transport) == "kernel":
+		return []byte("kernel")
+	case len(e.command) > 0:
+		return e.command
 	}
-	text, attrs := j.message, record.Attrs(nil)
-	if !whole {
+	return e.unit
+}
+
+// give makes a record of an entry, which began at an offset. line is what it stands in, for one without a message.
+func (j *journald) give(e *journalEntry, line []byte, offset uint64) {
+	text, attrs := e.message, record.Attrs(nil)
+	if !e.whole {
+		if line == nil { // an entry may have none
+			return
+		}
 		j.in.Counts.Add(UnframedLine, 1)
 		text, attrs = line, j.sets.at(textLevel(line))
 	} else {
 		// The journal's priority of what a service prints is always the same, so the text knows better.
 		if own := textLevel(text); own != NoLevel {
-			level = own
+			e.level = own
 		}
-		attrs = j.origins.at(host, program, level)
+		attrs = j.origins.at(e.host, e.program(), e.level)
+	}
+	ns := int64(0)
+	if e.micros > 0 {
+		ns = j.stamps.believe(e.micros * 1000)
 	}
 	if ns == 0 {
 		j.in.Counts.Add(NoStamp, 1)
@@ -106,15 +149,15 @@ func (j *journald) line(line []byte, offset uint64) {
 		}
 	}
 	j.prev = ns
-	if len(cursor) > 0 {
-		j.cursor = append(j.cursor[:0], cursor...)
+	if len(e.cursor) > 0 {
+		j.cursor = append(j.cursor[:0], e.cursor...)
 	}
 	if len(text) == 0 {
 		return
 	}
 	id := j.in.id(offset)
-	if len(cursor) > 0 { // the same entry exported twice is the same
-		id = record.Identity("journald", string(cursor))
+	if len(e.cursor) > 0 { // the same entry exported twice is the same
+		id = record.Identity("journald", string(e.cursor))
 	}
 	j.in.Sink.Add(&record.Record{
 		Kind: record.Log, Time: ns, Observed: j.in.now(), Seq: offset, ID: id, Count: 1, Text: text[:min(len(text), record.MaxText)], Attrs: attrs,

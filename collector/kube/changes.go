@@ -97,7 +97,7 @@ func NewChanges(o ChangesOptions, client *Client, topology *Topology, c collecto
 
 // Run implements [collector.Collector].
 func (x *Changes) Run(ctx context.Context, emit collector.Emit) error {
-	outlet, err := x.c.Outlet("", nil, emit, record.Change)
+	outlet, err := x.c.Outlet(x.c.Cluster, nil, emit, record.Change)
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 	"github.com/forewarn/forewarn/collector"
 )
 
-// What is saved of a kind is one checkpoint, changes/<resource>: a line with its format, what was selected, the version up to which everything
+// What is saved of a kind is one checkpoint, changes/<cluster>/<resource>: a line with its format, what was selected, the version up to which everything
 // was told, and what is remembered, compressed. A checkpoint covers only what was emitted and stored, so that a crash makes the same records again.
 const savedFormat = "forewarn changes 1"
 
@@ -69,7 +70,10 @@ func (x *Changes) save(ctx context.Context, kinds []*kindChanges, outlet *collec
 	return errors.Join(problems...)
 }
 
-func (x *Changes) checkpoint(k *kindChanges) string { return x.c.Name + "/" + k.resource.String() }
+// checkpoint names what is saved of a kind: several clusters may share a store.
+func (x *Changes) checkpoint(k *kindChanges) string {
+	return path.Join(x.c.Name, x.c.Cluster, k.resource.String())
+}
 
 // snapshot returns what is known of a kind, nil when it was saved already or is not known as a whole.
 func (k *kindChanges) snapshot() (version string, state []byte, err error) {

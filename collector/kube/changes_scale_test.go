@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ type largeCluster struct {
 	podText     string
 	nodeText    string
 	rate        int           // changes of pods a second
-	watching    chan struct{} // closed when pods are watched
+	watching    chan struct{} // told when pods are watched
 	sent        atomic.Int64
 }
 
@@ -75,7 +76,10 @@ func (c *largeCluster) object(text string, i, n int) string {
 }
 
 func (c *largeCluster) churn(w http.ResponseWriter, r *http.Request) {
-	close(c.watching)
+	select {
+	case c.watching <- struct{}{}:
+	case <-r.Context().Done():
+	}
 	if c.rate == 0 {
 		return
 	}
@@ -140,7 +144,7 @@ func TestMemoryFollowsTheOutput(t *testing.T) {
 	nodeText, err := os.ReadFile("testdata/large-node.json")
 	require.NoError(t, err)
 	c := &largeCluster{
-		pods: fromEnvironment(t, "FOREWARN_PODS", 3000), nodes: fromEnvironment(t, "FOREWARN_NODES", 100), rate: fromEnvironment(t, "FOREWARN_CHURN", 200),
+		pods: fromEnvironment(t, "FOREWARN_PODS", 1500), nodes: fromEnvironment(t, "FOREWARN_NODES", 100), rate: fromEnvironment(t, "FOREWARN_CHURN", 200),
 		podText: string(podText), nodeText: string(nodeText), watching: make(chan struct{}),
 	}
 	server := httptest.NewServer(c)
@@ -150,28 +154,34 @@ func TestMemoryFollowsTheOutput(t *testing.T) {
 	require.NoError(t, err)
 	directory := t.TempDir()
 	topology := NewTopology(TopologyOptions{})
-	x, err := NewChanges(ChangesOptions{}, client, topology, collector.Common{Name: "changes", Checkpoints: collector.Directory(directory)})
-	require.NoError(t, err)
-	before := heap()
-	began := time.Now()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	ended := make(chan error, 1)
 	var records atomic.Int64
-	go func() {
-		ended <- x.Run(ctx, func(_ context.Context, frame []byte) error {
-			var b record.Batch
-			if err := b.Decode(frame); err != nil {
-				return err
-			}
-			records.Add(int64(b.Len()))
-			return nil
-		})
-	}()
-	select {
-	case <-c.watching:
-	case <-time.After(10 * time.Minute):
-		require.FailNow(t, "the pods are never watched")
+	run := func() (stop func()) {
+		x, err := NewChanges(ChangesOptions{}, client, topology, collector.Common{Name: "changes", Checkpoints: collector.Directory(directory)})
+		require.NoError(t, err)
+		ctx, cancel := stoppable(t)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- x.Run(ctx, func(_ context.Context, frame []byte) error {
+				var b record.Batch
+				if err := b.Decode(frame); err != nil {
+					return err
+				}
+				records.Add(int64(b.Len()))
+				return nil
+			})
+		}()
+		select {
+		case <-c.watching:
+		case <-time.After(10 * time.Minute):
+			require.FailNow(t, "the pods are never watched")
+		}
+		return func() {
+			cancel()
+			require.ErrorIs(t, <-ended, errStop)
+		}
 	}
+	before, began := heap(), time.Now()
+	stop := run()
 	listed, used := time.Since(began), processorTime(t)
 	time.Sleep(time.Duration(fromEnvironment(t, "FOREWARN_SECONDS", 1)) * time.Second) // it measures what a second costs
 	churned := processorTime(t) - used
@@ -180,11 +190,15 @@ func TestMemoryFollowsTheOutput(t *testing.T) {
 	t.Logf("%d objects of %d KiB listed in %s (with making them, %s of processor time)", objects, len(podText)>>10, listed.Round(time.Millisecond), used.Round(time.Millisecond))
 	t.Logf("%d changes sent in the time after, %d records, %s of processor time", c.sent.Load(), records.Load(), churned.Round(time.Millisecond))
 	t.Logf("heap %.1f MB, %d bytes an object; most memory of the process so far %d MB", float64(held)/1e6, held/uint64(objects), resident(t)/1_000_000)
-	cancel(errStop)
-	require.ErrorIs(t, <-ended, errStop)
-	t.Logf("most memory of the process with its checkpoint: %d MB", resident(t)/1_000_000)
+	stop()
+	kept, err := os.Stat(filepath.Join(directory, "changes%2Fpods.checkpoint"))
+	require.NoError(t, err)
+	t.Logf("most memory of the process with its checkpoint, of %.1f MB: %d MB", float64(kept.Size())/1e6, resident(t)/1_000_000)
 	require.Less(t, held/uint64(objects), uint64(4000))
 	a, ok := topology.Lookup("shop", "cart-1-7d4b9c6f5d-21")
 	require.True(t, ok)
 	require.Equal(t, "cart-1", a.Value(record.WorkloadName))
+
+	run()()
+	t.Logf("most memory of the process after a restart: %d MB", resident(t)/1_000_000)
 }

@@ -28,6 +28,7 @@ type kept struct {
 	records []record.Record
 	ids     map[uint64]int
 	mark    int64
+	source  string
 }
 
 func (k *kept) emit(_ context.Context, frame []byte) error {
@@ -37,7 +38,7 @@ func (k *kept) emit(_ context.Context, frame []byte) error {
 	if err := b.Decode(frame); err != nil {
 		return err
 	}
-	k.mark = max(k.mark, b.Header().Mark)
+	k.mark, k.source = max(k.mark, b.Header().Mark), b.Header().Source
 	if k.ids == nil {
 		k.ids = map[uint64]int{}
 	}
@@ -393,6 +394,43 @@ func TestServerThatHasJustBeenStartedForbidsEverything(t *testing.T) {
 	}
 	r.end(t)
 	require.Zero(t, lost(t, meters, "forbidden_kinds", "missing_kinds", "gaps"))
+}
+
+// TestClustersDoNotShareASource: several may send to one stream and keep their checkpoints there.
+func TestClustersDoNotShareASource(t *testing.T) {
+	t.Parallel()
+	keep := newMemoryCheckpoints()
+	for _, cluster := range []string{"a", "b"} {
+		s := newObjectServer(t)
+		s.set(podsPath, cluster, pod(cluster, "", crashing, at(0)))
+		out := &kept{}
+		r, _ := start(t, s, out, setup{options: onlyPods(), common: collector.Common{Checkpoints: keep, Cluster: cluster}})
+		eventually(t, func() bool { return len(out.texts()) > 0 }, "told")
+		r.end(t)
+		require.Equal(t, "changes/"+cluster, out.source)
+		b, err := keep.Load("changes/" + cluster + "/pods")
+		require.NoError(t, err)
+		require.NotEmpty(t, b)
+	}
+}
+
+// TestServerThatRefusesWhileItBeginsIsAskedAgain: an API server that was restarted serves before it has read its roles.
+func TestServerThatRefusesWhileItBeginsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := newObjectServer(t)
+	meters, err := collector.NewMeters(nil)
+	require.NoError(t, err)
+	out := &kept{}
+	r, _ := start(t, s, out, setup{common: collector.Common{Meter: meters.For("changes")}})
+	eventually(t, func() bool { return s.watched(podsPath) }, "watched")
+	s.do(func() { s.refuse[podsPath], s.cut = 403, s.cut+1 })
+	asked := s.asked(podsPath + " watch")
+	eventually(t, func() bool { return s.asked(podsPath+" watch") > asked }, "it is refused")
+	s.do(func() { delete(s.refuse, podsPath) })
+	s.set(podsPath, "bad", pod("bad", "", crashing, time.Now()))
+	eventually(t, func() bool { return len(out.texts()) > 0 }, "what happens then is told")
+	r.end(t)
+	require.Empty(t, meters.States()[0].Lost)
 }
 
 func TestChangesOptionsAreCheckedAllAtOnce(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // EventsOptions say which events are collected. The zero value is good.
 type EventsOptions struct {
 	Namespace string              `yaml:"namespace,omitempty" json:"namespace,omitempty" doc:"The only namespace whose events are collected; all without it."`
-	Probe     signatures.Duration `yaml:"probe,omitempty" json:"probe,omitempty" doc:"How often the API server is asked whether it is alive; 10s without it. Events of a server that does not answer count as silent."`
+	Probe     signatures.Duration `yaml:"probe,omitempty" json:"probe,omitempty" doc:"How often the API server is asked whether it is alive; 5s without it. Events of a server that does not answer count as silent."`
 	MaxEvents int                 `yaml:"max_events,omitempty" json:"max_events,omitempty" doc:"How many events are remembered with their counts; 200000 without it, at about 60 bytes each. It should be what the cluster keeps, which is usually what an hour brings."`
 }
 
@@ -47,7 +47,7 @@ type events struct {
 func NewEvents(o EventsOptions, client *Client, c collector.Common) (collector.Collector, error) {
 	var problems []error
 	if o.Probe < 0 {
-		problems = append(problems, fmt.Errorf("probe %s: it cannot be negative; leave it out for 10s", time.Duration(o.Probe)))
+		problems = append(problems, fmt.Errorf("probe %s: it cannot be negative; leave it out for 5s", time.Duration(o.Probe)))
 	}
 	if o.MaxEvents < 0 {
 		problems = append(problems, fmt.Errorf("max_events %d: it cannot be negative; leave it out for 200000", o.MaxEvents))
@@ -58,7 +58,7 @@ func NewEvents(o EventsOptions, client *Client, c collector.Common) (collector.C
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	o.Probe, o.MaxEvents = cmp.Or(o.Probe, signatures.Duration(10*time.Second)), cmp.Or(o.MaxEvents, 200_000)
+	o.Probe, o.MaxEvents = cmp.Or(o.Probe, signatures.Duration(5*time.Second)), cmp.Or(o.MaxEvents, 200_000)
 	return &events{o: o, client: client, common: c, pause: 50 * time.Millisecond, quiet: 20 * time.Millisecond, watchFor: 20 * time.Minute}, nil
 }
 

@@ -33,7 +33,7 @@ type Collector struct {
 	filter Filter
 	stats  counters
 	static []Target
-	find   []Targets
+	find   []Discovery
 	ask    []*asker
 }
 
@@ -41,7 +41,7 @@ var _ collector.Collector = (*Collector)(nil)
 
 // New makes a collector of samples. find gives targets besides the static ones. The error holds every mistake. Nothing is kept until
 // [Collector.Need] was called, but for what [Options.Keep] names.
-func New(o Options, c collector.Common, find ...Targets) (*Collector, error) {
+func New(o Options, c collector.Common, find ...Discovery) (*Collector, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,10 @@ func (x *Collector) Run(ctx context.Context, emit collector.Emit) error {
 func (x *Collector) scrape(ctx context.Context, emit collector.Emit) error {
 	o := x.o.Scrape
 	instance, scope := "scrape", record.Attrs(nil)
-	if x.c.Node != "" {
+	if o.Of == OfNode {
+		if x.c.Node == "" {
+			return errors.New("scrape the targets of a node: the node has no name: set it, in a pod from spec.nodeName")
+		}
 		instance, scope = instance+"/"+x.c.Node, record.Attrs{{Key: record.Node, Value: x.c.Node}}
 	}
 	out, err := x.c.Outlet(instance, scope, emit, record.Sample)
@@ -101,7 +104,7 @@ func (x *Collector) scrape(ctx context.Context, emit collector.Emit) error {
 	}
 	find := x.find
 	if len(x.static) > 0 || len(find) == 0 {
-		find = append([]Targets{func(context.Context) ([]Target, error) { return x.static, nil }}, find...)
+		find = append([]Discovery{Find(func(context.Context) ([]Target, error) { return x.static, nil })}, find...)
 	}
 	client, err := Access{}.Client()
 	if err != nil {

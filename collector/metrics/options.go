@@ -23,6 +23,7 @@ type Options struct {
 
 // ScrapeOptions say how targets are scraped.
 type ScrapeOptions struct {
+	Of          string              `yaml:"of,omitempty" json:"of,omitempty" doc:"node: the targets are of the node alone that the process runs on, as an agent's are; cluster, the default: one process scrapes for all."`
 	Interval    signatures.Duration `yaml:"interval,omitempty" json:"interval,omitempty" doc:"How often each target is scraped; 30s without it."`
 	Timeout     signatures.Duration `yaml:"timeout,omitempty" json:"timeout,omitempty" doc:"How long a scrape may take, at most its interval; 10s without it."`
 	Discover    signatures.Duration `yaml:"discover,omitempty" json:"discover,omitempty" doc:"How often targets are looked for; 30s without it."`
@@ -104,7 +105,16 @@ func (o *Options) check() error {
 // minInterval keeps a slip of the pen from becoming a flood.
 const minInterval = time.Second
 
+// Values of ScrapeOptions.Of.
+const (
+	OfNode    = "node"
+	OfCluster = "cluster"
+)
+
 func (o *ScrapeOptions) check(p *problems) {
+	if o.Of != "" && o.Of != OfNode && o.Of != OfCluster {
+		p.add("scrape.of", fmt.Errorf("%q is neither node nor cluster", o.Of))
+	}
 	p.duration("scrape.interval", o.Interval, minInterval)
 	p.duration("scrape.timeout", o.Timeout, time.Millisecond)
 	p.duration("scrape.discover", o.Discover, minInterval)

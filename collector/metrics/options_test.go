@@ -18,7 +18,7 @@ func TestOptionsTellEveryMistakeAtOnce(t *testing.T) {
 	_, err := New(Options{
 		Keep: []string{" "},
 		Scrape: &ScrapeOptions{
-			Interval: 1, Concurrency: -1, BodyMB: 5000, Static: []StaticTargets{
+			Of: "pod", Interval: 1, Concurrency: -1, BodyMB: 5000, Static: []StaticTargets{
 				{},
 				{URLs: []string{"host:9090", "ftp://host", "http://u:hunter2@host/metrics", "http://a/metrics", "http://a/metrics", "http://u:hunter2 @host"}},
 				{URLs: []string{"http://b"}, Access: Access{TokenFile: "/nowhere/token", User: "u", CertFile: "c", CAFile: empty}, Attrs: map[string]string{"": "x"}},
@@ -32,7 +32,7 @@ func TestOptionsTellEveryMistakeAtOnce(t *testing.T) {
 		},
 	}, collector.Common{})
 	for _, want := range []string{
-		"keep[0]: ", "scrape.interval: 1ns is too short", "scrape.concurrency: -1", "scrape.body_mb: 5000", "scrape.static[0].urls: there is no URL",
+		"keep[0]: ", `scrape.of: "pod" is neither`, "scrape.interval: 1ns is too short", "scrape.concurrency: -1", "scrape.body_mb: 5000", "scrape.static[0].urls: there is no URL",
 		"scrape.static[1].urls[0]: ", "scrape.static[1].urls[1]: ", "scrape.static[1].urls[2]: the URL of host holds credentials", "scrape.static[1].urls[4]: it stands twice",
 		"scrape.static[1].urls[5]: it is no URL", "scrape.static[2].access: ", "exclude each other", "user and password_file", "cert_file and key_file", "/nowhere/token", "no certificate in PEM form",
 		"scrape.static[2].attrs: ", "remote_write.listen: ", "remote_write.path: ", "remote_write.token_file: ", "client_ca_file needs", "remote_write.requests: ", "remote_write.timeout: ",

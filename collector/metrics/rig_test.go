@@ -127,7 +127,7 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
-func newRig(t *testing.T, o Options, change func(*collector.Common), find ...Targets) *rig {
+func newRig(t *testing.T, o Options, change func(*collector.Common), find ...Discovery) *rig {
 	t.Helper()
 	r := &rig{registry: client.NewRegistry(), log: &logs{}}
 	meters, err := collector.NewMeters(r.registry)

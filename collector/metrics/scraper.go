@@ -29,7 +29,7 @@ type scraper struct {
 	concurrency int
 	samples     int
 	bodyBytes   int64
-	find        []Targets
+	find        []Discovery
 
 	out     *collector.Outlet
 	silence *silence
@@ -68,6 +68,9 @@ func (s *scraper) run(ctx context.Context) error {
 	s.memory.New = func() any { return new(scraping) }
 	s.silence.resume()
 	group, ctx := errgroup.WithContext(ctx)
+	for _, find := range s.find {
+		group.Go(func() error { return find.Run(ctx) })
+	}
 	group.Go(func() error { return s.search(ctx) })
 	group.Go(func() error { return s.schedule(ctx) })
 	return group.Wait()
@@ -80,7 +83,7 @@ func (s *scraper) search(ctx context.Context) error {
 	for {
 		complete := true
 		for i, find := range s.find {
-			list, err := find(ctx)
+			list, err := find.Targets(ctx)
 			switch {
 			case err == nil:
 				found[i] = list

@@ -81,7 +81,7 @@ func (c *cluster) nodes(n int) []Target {
 	return out
 }
 
-func fixed(list []Target) Targets {
+func fixed(list []Target) Find {
 	return func(context.Context) ([]Target, error) { return list, nil }
 }
 
@@ -227,7 +227,7 @@ func TestTargetsComeAndGo(t *testing.T) {
 			return append(list, list...), nil // repeats are taken once
 		}
 		n.Store(2)
-		r := newRig(t, Options{Scrape: &ScrapeOptions{}}, nil, find)
+		r := newRig(t, Options{Scrape: &ScrapeOptions{}}, nil, Find(find))
 		r.Need(need("wanted"))
 		r.start(t)
 		count := func(host string, d time.Duration) int {
@@ -254,9 +254,24 @@ func TestTargetsComeAndGo(t *testing.T) {
 	})
 }
 
+func TestAnAgentSpeaksForItsNodeAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{}
+		r := newRig(t, Options{Scrape: &ScrapeOptions{Of: OfNode}}, func(c *collector.Common) { c.Node = "node-0" }, fixed(c.nodes(1)))
+		r.Need(need("wanted"))
+		r.start(t)
+		time.Sleep(2 * time.Minute)
+		marks := r.of("metrics/scrape/node-0")
+		require.NotEmpty(t, marks)
+		require.Equal(t, "k8s.node.name=node-0", marks[0].scope)
+	})
+	nobody := newRig(t, Options{Scrape: &ScrapeOptions{Of: OfNode}}, nil)
+	require.ErrorContains(t, nobody.Run(t.Context(), nobody.emit), "the node has no name")
+}
+
 func TestNothingIsPromisedBeforeTargetsWereFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Options{Scrape: &ScrapeOptions{}}, nil, func(context.Context) ([]Target, error) { return nil, errors.New("no") })
+		r := newRig(t, Options{Scrape: &ScrapeOptions{}}, nil, Find(func(context.Context) ([]Target, error) { return nil, errors.New("no") }))
 		r.Need(need("wanted"))
 		r.start(t)
 		time.Sleep(10 * time.Minute)

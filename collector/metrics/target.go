@@ -27,8 +27,27 @@ type Target struct {
 	Client *http.Client
 }
 
-// Targets finds what is to be scraped now. It is called again and again, by one goroutine. After an error what was found last stays.
-type Targets func(ctx context.Context) ([]Target, error)
+// Discovery finds targets.
+type Discovery interface {
+	// Run keeps up to date what is known of targets until ctx is done, whose cause it returns.
+	Run(ctx context.Context) error
+	// Targets returns what is to be scraped now. It is called again and again, by one goroutine. After an error what was found last stays.
+	Targets(ctx context.Context) ([]Target, error)
+}
+
+// Find is a [Discovery] that looks anew each time.
+type Find func(ctx context.Context) ([]Target, error)
+
+var _ Discovery = Find(nil)
+
+// Run implements [Discovery]: there is nothing to keep up to date.
+func (f Find) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// Targets implements [Discovery].
+func (f Find) Targets(ctx context.Context) ([]Target, error) { return f(ctx) }
 
 // aboutOther reports whether a sample says what it is about.
 func aboutOther(a record.Attrs) bool {

@@ -40,18 +40,17 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkLogs measures from a container's log in the page cache, which is rotated whenever it was read and at least every second, to
-// finished batches, and to batches that the embedded NATS JetStream has stored. CPU time is that of the whole process, the server's too.
+// finished batches, and to batches that the embedded NATS JetStream has stored, with secrets taken out and left in. CPU time is that of the whole process, the server's too.
 func BenchmarkLogs(b *testing.B) {
-	for _, published := range []bool{false, true} {
-		name := "to batches"
-		if published {
-			name = "published"
-		}
-		b.Run(name, func(b *testing.B) { benchLogs(b, published) })
+	for _, c := range []struct {
+		name                   string
+		published, keepSecrets bool
+	}{{"to batches", false, false}, {"to batches with secrets", false, true}, {"published", true, false}, {"published with secrets", true, true}} {
+		b.Run(c.name, func(b *testing.B) { benchLogs(b, c.published, c.keepSecrets) })
 	}
 }
 
-func benchLogs(b *testing.B, published bool) {
+func benchLogs(b *testing.B, published, keepSecrets bool) {
 	b.Helper()
 	dir := b.TempDir()
 	home := filepath.Join(dir, "pods", "shop_cart-7d4b9c6f5-x2x9z_0f1e2d3c", "app", "0.log")
@@ -62,7 +61,7 @@ func benchLogs(b *testing.B, published bool) {
 	var emitted, want atomic.Int64
 	read := make(chan struct{}, 1)
 	emit := func(context.Context, []byte) error { return nil }
-	c := collector.Common{Name: "logs", Node: "node-1", Checkpoints: collector.Directory(filepath.Join(dir, "state"))}
+	c := collector.Common{Name: "logs", Node: "node-1", KeepSecrets: keepSecrets, Checkpoints: collector.Directory(filepath.Join(dir, "state"))}
 	if published {
 		s, err := stream.Open(b.Context(), stream.Options{DataDir: filepath.Join(dir, "nats")})
 		require.NoError(b, err)

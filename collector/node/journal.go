@@ -24,6 +24,7 @@ type JournalOptions struct {
 	Command     []string            `yaml:"command,omitempty" json:"command,omitempty" doc:"How journalctl is run; [journalctl] without it."`
 	Root        string              `yaml:"root,omitempty" json:"root,omitempty" doc:"A directory that is the root for journalctl, such as /host where an agent's container has the node's own mounted; it needs the capability SYS_CHROOT and a command with its whole path."`
 	Directory   string              `yaml:"directory,omitempty" json:"directory,omitempty" doc:"Where the journal lies, if it is not where journalctl looks."`
+	Output      string              `yaml:"output,omitempty" json:"output,omitempty" doc:"The format that journalctl is asked for: export, which it writes and we read with the least trouble, or json; export without it."`
 	Units       []string            `yaml:"units,omitempty" json:"units,omitempty" doc:"Units, such as kubelet.service or *.service; all without it."`
 	Identifiers []string            `yaml:"identifiers,omitempty" json:"identifiers,omitempty" doc:"Syslog identifiers, such as kubelet; all without it."`
 	Priority    string              `yaml:"priority,omitempty" json:"priority,omitempty" doc:"The least priority, such as warning; all without it. What services print has always the same, so it hides little of theirs or all."`
@@ -50,6 +51,13 @@ func NewJournal(o JournalOptions, c collector.Common) (collector.Collector, erro
 		o.Since = signatures.Duration(10 * time.Minute)
 	}
 	var problems []error
+	switch o.Output {
+	case "":
+		o.Output = "export"
+	case "export", "json":
+	default:
+		problems = append(problems, fmt.Errorf("output: %q: use export or json", o.Output))
+	}
 	if o.Since < 0 {
 		problems = append(problems, fmt.Errorf("since %s: how far back cannot be negative", time.Duration(o.Since)))
 	}
@@ -94,7 +102,7 @@ func (j *journal) saved() []byte {
 // arguments are what journalctl is told, behind the cursor if there is one.
 func (j *journal) arguments(now time.Time) []string {
 	// Without --all long values come as null; without --no-tail a follower begins ten lines before the end.
-	a := append(slices.Clone(j.o.Command[1:]), "--output=json", "--follow", "--no-tail", "--no-pager", "--all")
+	a := append(slices.Clone(j.o.Command[1:]), "--output="+j.o.Output, "--follow", "--no-tail", "--no-pager", "--all")
 	if j.o.Directory != "" {
 		a = append(a, "--directory="+j.o.Directory)
 	}
@@ -177,7 +185,11 @@ func (j *journal) copy(ctx context.Context, pipe io.Reader, out *collector.Outle
 	var failed error
 	var counts, told format.Counts
 	now := j.c.Clock()
-	p := format.Named("journald").Open(format.Input{
+	family := "journald"
+	if j.o.Output == "export" {
+		family = "journald export"
+	}
+	p := format.Named(family).Open(format.Input{
 		Sink: sink(func(r *record.Record) {
 			if failed != nil || !j.o.Kernel && r.Attrs.Value(record.Component) == "kernel" {
 				return

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,14 +23,15 @@ func TestJournalctl(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	after, since := 0, false
+	after, since, export := 0, false, false
 	for _, a := range os.Args {
 		if n, ok := strings.CutPrefix(a, "--after-cursor=c"); ok {
 			after, _ = strconv.Atoi(n)
 		}
+		export = export || a == "--output=export"
 		since = since || strings.HasPrefix(a, "--since=@17")
 	}
-	if after == 0 && !since || !slices.Contains(os.Args, "--output=json") || !slices.Contains(os.Args, "--all") || !slices.Contains(os.Args, "--no-tail") {
+	if after == 0 && !since || !export && !slices.Contains(os.Args, "--output=json") || !slices.Contains(os.Args, "--all") || !slices.Contains(os.Args, "--no-tail") {
 		fmt.Fprintln(os.Stderr, "wrong arguments:", os.Args)
 		os.Exit(3)
 	}
@@ -39,8 +41,14 @@ func TestJournalctl(t *testing.T) {
 		require.NoError(t, err)
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 		for ; after < len(lines); after++ {
-			fmt.Printf(`{"__CURSOR":"c%d","__REALTIME_TIMESTAMP":"1795643940000000","_HOSTNAME":"host","SYSLOG_IDENTIFIER":"%s","PRIORITY":"6","MESSAGE":%q}`+"\n",
-				after+1, strings.Fields(lines[after])[0], lines[after])
+			name := strings.Fields(lines[after])[0]
+			if export {
+				fmt.Printf("__CURSOR=c%d\n__REALTIME_TIMESTAMP=1795643940000000\n_HOSTNAME=host\nSYSLOG_IDENTIFIER=%s\nPRIORITY=6\nMESSAGE\n%s%s\n\n",
+					after+1, name, binary.LittleEndian.AppendUint64(nil, uint64(len(lines[after]))), lines[after])
+			} else {
+				fmt.Printf(`{"__CURSOR":"c%d","__REALTIME_TIMESTAMP":"1795643940000000","_HOSTNAME":"host","SYSLOG_IDENTIFIER":"%s","PRIORITY":"6","MESSAGE":%q}`+"\n",
+					after+1, name, lines[after])
+			}
 			if given++; given == 3 && os.Remove(filepath.Join(dir, "die")) == nil {
 				fmt.Fprintln(os.Stderr, "the journal was vacuumed")
 				os.Exit(1)
@@ -51,6 +59,13 @@ func TestJournalctl(t *testing.T) {
 }
 
 func TestTheJournalIsReadOnceOverEndsOfJournalctlAndRestarts(t *testing.T) {
+	for _, output := range []string{"export", "json"} {
+		t.Run(output, func(t *testing.T) { testJournal(t, output) })
+	}
+}
+
+func testJournal(t *testing.T, output string) {
+	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("FOREWARN_TEST_JOURNAL", dir)
 	say := func(lines ...string) {
@@ -60,7 +75,7 @@ func TestTheJournalIsReadOnceOverEndsOfJournalctlAndRestarts(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
 	}
-	o := JournalOptions{Command: []string{os.Args[0], "-test.run=^TestJournalctl$", "--"}}
+	o := JournalOptions{Output: output, Command: []string{os.Args[0], "-test.run=^TestJournalctl$", "--"}}
 	r := newRig(t)
 	say("kubelet one", "kernel not from here", "sshd two", "kubelet three")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "die"), nil, 0o600))
@@ -85,9 +100,10 @@ func TestTheJournalIsReadOnceOverEndsOfJournalctlAndRestarts(t *testing.T) {
 
 func TestJournalOptionsThatCannotWorkAreRefused(t *testing.T) {
 	t.Parallel()
-	_, err := NewJournal(JournalOptions{Command: []string{"no-such-journalctl"}, Since: -1}, newRig(t).common("journal"))
+	_, err := NewJournal(JournalOptions{Command: []string{"no-such-journalctl"}, Since: -1, Output: "cat"}, newRig(t).common("journal"))
 	require.ErrorContains(t, err, "no-such-journalctl")
 	require.ErrorContains(t, err, "cannot be negative")
+	require.ErrorContains(t, err, `output: "cat"`)
 	_, err = NewJournal(JournalOptions{Root: "/host"}, newRig(t).common("journal"))
 	require.ErrorContains(t, err, "needs its whole path, such as /usr/bin/journalctl")
 }

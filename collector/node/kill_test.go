@@ -44,7 +44,7 @@ func TestCollectingProcess(t *testing.T) {
 			_ = store(t.Context()) // the process goes on until it is killed
 		}
 	}()
-	logs, err := NewLogs(LogOptions{Paths: []string{filepath.Join(dir, "pods")}, Wait: signatures.Duration(400 * time.Millisecond), Open: 2}, nil, collector.Common{
+	logs, err := NewLogs(LogOptions{Paths: []string{filepath.Join(dir, "pods")}, Wait: signatures.Duration(2 * time.Second), Open: 2}, nil, collector.Common{
 		Name: "logs", Node: "node-1", Checkpoints: collector.Directory(filepath.Join(dir, "state")),
 		Stored: store,
 	})
@@ -142,6 +142,7 @@ func (p *podLog) rotate(t *testing.T) {
 }
 
 func TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice(t *testing.T) {
+	t.Parallel()
 	kills := 5
 	if s := os.Getenv("FOREWARN_KILLS"); s != "" {
 		var err error

@@ -89,7 +89,8 @@ func (l *logs) files() (*collector.Files, error) {
 	}
 	o := collector.Options{
 		Paths: l.o.Paths, Follow: true, FromEnd: l.o.FromEnd, Location: l.zone, Attrs: attrs(&l.c), Source: source, Scope: scope(&l.c),
-		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Secrets: l.c.Secrets, Idle: time.Duration(l.o.Wait), Gap: time.Duration(l.o.Wait) / 2,
+		Admit: l.admit, BatchBytes: l.c.BatchBytes, Compress: l.c.Compress, KeepSecrets: l.c.KeepSecrets, Secrets: l.c.Secrets,
+		Idle: time.Duration(l.o.Wait), Gap: time.Duration(l.o.Wait) / 2,
 		Meter: l.c.Meter, Checkpoints: l.c.Checkpoints, Checkpoint: l.c.Name, Stored: l.c.Stored, Logger: l.c.Log(), Now: l.c.Clock(),
 		MaxOpen: l.o.Open, MaxWatches: l.o.Watches,
 	}

@@ -35,9 +35,6 @@ type Options struct {
 	Wait           signatures.Duration `yaml:"wait,omitempty" json:"wait,omitempty" doc:"How long a request may wait for room and for what it holds to be accepted, before its sender is told to come again; 10s without it."`
 }
 
-// Enabled reports whether the receiver is to listen at all.
-func (o Options) Enabled() bool { return o.Listen != "" }
-
 // withDefaults fills what was left out, and returns every mistake.
 func (o Options) withDefaults() (Options, error) {
 	var problems []error

@@ -118,10 +118,10 @@ func New(tb testing.TB, o Options) *Cluster {
 		tb.Fatalf("start a control plane: %v", err)
 	}
 	tb.Cleanup(func() {
-		c.close()
 		if tb.Failed() {
-			c.logTails(tb)
+			c.logTails(tb) // what follows is what components say of each other's end
 		}
+		c.close()
 		// A run keeps what tells why it failed, not hundreds of megabytes of etcd.
 		_ = os.RemoveAll(filepath.Join(dir, "etcd"))
 	})

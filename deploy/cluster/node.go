@@ -109,10 +109,10 @@ func (c *Cluster) StartNode(tb testing.TB, o NodeOptions) *Node {
 		tb.Fatalf("start node %s: %v", o.Name, err)
 	}
 	tb.Cleanup(func() {
-		n.Stop()
 		if tb.Failed() {
 			n.logTails(tb)
 		}
+		n.Stop()
 		for _, big := range []string{"containerd", "kubelet", "images"} {
 			_ = os.RemoveAll(filepath.Join(n.Dir, big)) // as New does with etcd
 		}

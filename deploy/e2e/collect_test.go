@@ -15,6 +15,9 @@ import (
 	"github.com/forewarn/forewarn/deploy/cluster"
 )
 
+// clusterName is on every record, and the first part of most keys.
+const clusterName = "testbed"
+
 // connect gives a client that may do what needs say and nothing else.
 func connect(t *testing.T, c *cluster.Cluster, name string, needs ...kube.Needs) *kube.Client {
 	t.Helper()
@@ -54,16 +57,34 @@ func run(t *testing.T, w *witness, collectors ...collector.Collector) {
 func common(t *testing.T, name string, meters *collector.Meters) collector.Common {
 	t.Helper()
 	return collector.Common{
-		Name: name, Cluster: "testbed", Meter: meters.For(name),
+		Name: name, Cluster: clusterName, Meter: meters.For(name),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 }
 
-func collectEvents(t *testing.T, c *cluster.Cluster, w *witness) {
+// collect runs the collectors of events and of changes, which share a topology. Each may do what it says it needs and nothing else, and may
+// lose nothing but what is named.
+func collect(t *testing.T, c *cluster.Cluster, w *witness, losses ...string) {
 	t.Helper()
 	meters, err := collector.NewMeters(nil)
 	require.NoError(t, err)
-	events, err := kube.NewEvents(kube.EventsOptions{}, connect(t, c, "events", kube.EventsNeeds()), common(t, "events", meters))
+	topology := kube.NewTopology(kube.TopologyOptions{})
+	o := kube.ChangesOptions{Certificates: true}
+	needs, err := o.Needs()
 	require.NoError(t, err)
-	run(t, w, events)
+	forChanges, forEvents := common(t, "changes", meters), common(t, "events", meters)
+	forEvents.Enricher = topology
+	changes, err := kube.NewChanges(o, connect(t, c, "changes", needs), topology, forChanges)
+	require.NoError(t, err)
+	events, err := kube.NewEvents(kube.EventsOptions{}, connect(t, c, "events", kube.EventsNeeds()), forEvents)
+	require.NoError(t, err)
+	run(t, w, changes, events)
+	t.Cleanup(func() {
+		for _, s := range meters.States() {
+			for _, known := range losses {
+				delete(s.Lost, known)
+			}
+			require.Empty(t, s.Lost, "%s lost something", s.Collector)
+		}
+	})
 }

@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"cmp"
+	"strings"
 	"testing"
 
 	"github.com/forewarn/forewarn/collector/record"
+	"github.com/forewarn/forewarn/deploy/cluster"
 )
 
 // failure is one thing that goes wrong, and the records that have to tell of it.
@@ -62,7 +65,7 @@ func failures() []failure {
 			event("FailedScheduling", "Pod", "scheduling", "no-such-label", "didn't match Pod's node affinity/selector"),
 		}},
 		{name: "a pod whose claim is not bound", want: []want{
-			event("FailedScheduling", "Pod", "scheduling", "unbound-claim", "unbound immediate PersistentVolumeClaims"),
+			event("FailedScheduling", "Pod", "scheduling", "unbound-claim", "unbound immediate PersistentVolumeClaims", record.VolumeClaim, "unbound"),
 			event("FailedBinding", "PersistentVolumeClaim", "scheduling", "unbound", "no persistent volumes available", record.VolumeClaim, "unbound"),
 		}},
 		{name: "a pod whose claim does not exist", want: []want{
@@ -101,7 +104,8 @@ func failures() []failure {
 		}},
 		{name: "a crash loop", real: true, want: []want{
 			event("BackOff", "Pod", "containers", "*", "Back-off restarting failed container app",
-				record.Pod, "*", record.Container, "app", record.Node, realNode, record.WorkloadKind, "Deployment", record.WorkloadName, "crash-loop"),
+				record.Pod, "*", record.Container, "app", record.Node, realNode, record.WorkloadKind, "Deployment", record.WorkloadName, "crash-loop",
+				record.Image, cluster.BusyboxImage, record.Cluster, clusterName),
 			change("Pod", "containers", "*", "status.containerStatuses[app].state.waiting.reason", "CrashLoopBackOff",
 				record.Container, "app", record.Node, realNode, record.WorkloadName, "crash-loop"),
 			change("Pod", "containers", "*", "status.containerStatuses[app].restartCount", "2", record.WorkloadName, "crash-loop"),
@@ -199,6 +203,9 @@ func failures() []failure {
 		{name: "a policy that refuses", want: []want{
 			event("FailedCreate", "ReplicaSet", "webhook-policy", "*", "image tag latest is not allowed", record.WorkloadName, "app"),
 		}},
+		{name: "a certificate that ends within a day", want: []want{
+			change("Secret", "certificates", "web-tls", "tls.expires", "1d"),
+		}},
 		{name: "an aggregated API without a backend", want: []want{
 			change("APIService", "", "v1.broken.example.com", "status.conditions[Available].status", "False"),
 		}},
@@ -213,9 +220,8 @@ func failures() []failure {
 
 func TestEveryFailureIsRecorded(t *testing.T) {
 	s := newStage(t)
-	w := newWitness()
-	collectEvents(t, s.Cluster, w)
-	watchRaw(t, s.Cluster, w)
+	w := newWitness(t)
+	collect(t, s.Cluster, w, "combined_by_writer") // the kubelet counts what fails too often under one event: that is told, as a lower bound
 	s.begin(t)
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {
@@ -225,6 +231,14 @@ func TestEveryFailureIsRecorded(t *testing.T) {
 			for _, x := range f.want {
 				w.expect(t, x)
 			}
+		})
+	}
+	for _, x := range warned() {
+		t.Run(x.signature+" warns of "+cmp.Or(x.key, "the cluster"), func(t *testing.T) {
+			if x.real {
+				needsNode(t)
+			}
+			w.expectWarning(t, x.signature, x.key, x.rung)
 		})
 	}
 	t.Run("a disk that fills up", func(t *testing.T) {
@@ -242,5 +256,9 @@ func TestEveryFailureIsRecorded(t *testing.T) {
 		w.again()
 		w.expect(t, change("Node", "", realNode, "status.conditions[Ready].status", "Unknown", record.Node, realNode))
 		w.expect(t, event("NodeNotReady", "Pod", "pressure", "healthy", "Node is not ready", record.EventType, "Warning"))
+		w.expectWarning(t, "node-not-ready", realNode, "not-ready")
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.Logf("the catalogue told\n%s", strings.Join(w.oncall.summary(), "\n"))
 }

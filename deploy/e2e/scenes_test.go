@@ -42,7 +42,7 @@ func newStage(t *testing.T) *stage {
 		o.Nodes = []string{realNode}
 	}
 	s := &stage{Cluster: cluster.New(t, o), values: cluster.NewFaults(t).Values()}
-	cert, key, err := cluster.CertificatePEM(time.Now().Add(24 * time.Hour))
+	cert, key, err := cluster.CertificatePEM(time.Now().Add(12 * time.Hour))
 	require.NoError(t, err)
 	s.values["certificate"] = base64.StdEncoding.EncodeToString(cert)
 	s.values["key"] = base64.StdEncoding.EncodeToString(key)

@@ -26,11 +26,13 @@ type witness struct {
 	until   time.Time // what is expected has to come before
 	frames  [][]byte
 	records []record.Record
+	oncall  *oncall
 	more    chan struct{} // closed and replaced when there are more records
 }
 
-func newWitness() *witness {
-	return &witness{more: make(chan struct{}), until: time.Now().Add(patience)}
+func newWitness(t *testing.T) *witness {
+	t.Helper()
+	return &witness{oncall: newOncall(t), more: make(chan struct{}), until: time.Now().Add(patience)}
 }
 
 // again begins to be patient anew, for what is brought about now.
@@ -54,6 +56,7 @@ func (w *witness) emit(_ context.Context, frame []byte) error {
 		r := b.At(i)
 		w.records = append(w.records, r.Clone())
 	}
+	w.oncall.feed(&b)
 	close(w.more)
 	w.more = make(chan struct{})
 	return nil
@@ -64,6 +67,37 @@ func (w *witness) after(n int) ([]record.Record, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.records[n:len(w.records):len(w.records)], w.more
+}
+
+// await waits until all records so far are as they should be: until ok returns nil.
+func (w *witness) await(t *testing.T, what string, ok func([]record.Record) error) {
+	t.Helper()
+	w.mu.Lock()
+	deadline := time.After(time.Until(w.until))
+	w.mu.Unlock()
+	for {
+		records, more := w.after(0)
+		err := ok(records)
+		if err == nil {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			require.NoError(t, err, what)
+		}
+	}
+}
+
+// next waits for one more record.
+func (w *witness) next(t *testing.T) {
+	t.Helper()
+	_, more := w.after(0)
+	select {
+	case <-more:
+	case <-time.After(patience):
+		require.Failf(t, "no record", "in %v", patience)
+	}
 }
 
 // want is what a record has to be like.
@@ -118,7 +152,7 @@ func (w *witness) expect(t *testing.T, x want) record.Record {
 			case x.matches(r):
 				return *r
 			case len(near) < 5 && x.near(r):
-				near = append(near, tell(r))
+				near = append(near, describe(r))
 			}
 		}
 		seen += len(records)
@@ -138,7 +172,7 @@ func (x want) String() string {
 	return strings.Join(parts, " ")
 }
 
-func tell(r *record.Record) string {
+func describe(r *record.Record) string {
 	parts := []string{r.When().Format(time.TimeOnly), r.Kind.String(), string(r.Text)}
 	for _, a := range r.Attrs {
 		parts = append(parts, a.Key+"="+a.Value)

@@ -297,9 +297,7 @@ func (o *owner) apply(m *stream.Message) {
 		o.dead.put("HITS", o.partition, m, err)
 		return
 	}
-	for i := range hits {
-		o.tracker.Observe(&hits[i])
-	}
+	o.tracker.ObserveAll(hits)
 	for i := range marks {
 		o.tracker.Mark(marks[i])
 	}

@@ -42,7 +42,7 @@ var _ ledger = (*store.Store)(nil)
 
 // tracker is a [matcher.Tracker]. It belongs to its partition's owner.
 type tracker interface {
-	Observe(h *matcher.Hit)
+	ObserveAll(hits []matcher.Hit)
 	Mark(m matcher.Mark)
 	Advance()
 	Changes() []matcher.Change
