@@ -38,7 +38,7 @@ func TestChangesAreToldOnceWhateverRestarts(t *testing.T) {
 	client := connect(t, c, "changes", needs)
 	makeShop(t, c)
 
-	w := newWitness()
+	w := newWitness(t)
 	meters, err := collector.NewMeters(nil)
 	require.NoError(t, err)
 	directory := collector.Directory(t.TempDir())

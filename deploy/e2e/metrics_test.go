@@ -48,7 +48,7 @@ func scraping(t *testing.T, c *cluster.Cluster, w *witness, name string, o kube.
 func TestMetricsOfAControlPlane(t *testing.T) {
 	t.Parallel()
 	c := cluster.New(t, cluster.Options{})
-	w := newWitness()
+	w := newWitness(t)
 	scraping(t, c, w, "control-plane", kube.TargetsOptions{APIServer: true},
 		metrics.StaticTargets{URLs: []string{c.Endpoints.Etcd + "/metrics"}, Node: "cp1"},
 		metrics.StaticTargets{
@@ -77,7 +77,7 @@ func TestMetricsOfARealKubelet(t *testing.T) {
 		"directly":               {Kubelet: []string{"metrics", "cadvisor", "resource", "probes"}, Direct: true, SkipVerify: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWitness()
+			w := newWitness(t)
 			account := "proxied"
 			if o.Direct {
 				account = "direct"
