@@ -28,15 +28,17 @@ type collectSettings struct {
 	Events  *kube.EventsOptions  `yaml:"events,omitempty" json:"events,omitempty" doc:"The events of a Kubernetes cluster, from its API server."`
 	Changes *kube.ChangesOptions `yaml:"changes,omitempty" json:"changes,omitempty" doc:"What changes in the objects of a cluster, from its API server."`
 
+	PodLogs   *kube.PodLogsOptions   `yaml:"pod_logs,omitempty" json:"pod_logs,omitempty" doc:"The logs of pods through the API server, for clusters where nothing may run on the nodes."`
 	Inventory *kube.InventoryOptions `yaml:"inventory,omitempty" json:"inventory,omitempty" doc:"The versions of a cluster and of what runs in it, by which it is decided which signatures apply."`
 
 	Logs    *node.LogOptions     `yaml:"logs,omitempty" json:"logs,omitempty" doc:"The logs of the pods on this node, from its files."`
 	Journal *node.JournalOptions `yaml:"journal,omitempty" json:"journal,omitempty" doc:"The journal of this node."`
 	Kernel  *node.KernelOptions  `yaml:"kernel,omitempty" json:"kernel,omitempty" doc:"What the kernel of this node says."`
 
-	Metrics *metrics.Options `yaml:"metrics,omitempty" json:"metrics,omitempty" doc:"Metric samples; only those that a signature looks at."`
-	OTLP    *otlp.Options    `yaml:"otlp,omitempty" json:"otlp,omitempty" doc:"Logs and metrics that others send by the OpenTelemetry protocol; of metrics only those that a signature looks at."`
-	Alerts  *alerts.Options  `yaml:"alerts,omitempty" json:"alerts,omitempty" doc:"The alerts that an Alertmanager sends to a webhook."`
+	Metrics *metrics.Options     `yaml:"metrics,omitempty" json:"metrics,omitempty" doc:"Metric samples; only those that a signature looks at."`
+	Targets *kube.TargetsOptions `yaml:"targets,omitempty" json:"targets,omitempty" doc:"What metrics.scrape asks besides static targets: kubelets, and pods that ask for it."`
+	OTLP    *otlp.Options        `yaml:"otlp,omitempty" json:"otlp,omitempty" doc:"Logs and metrics that others send by the OpenTelemetry protocol; of metrics only those that a signature looks at."`
+	Alerts  *alerts.Options      `yaml:"alerts,omitempty" json:"alerts,omitempty" doc:"The alerts that an Alertmanager sends to a webhook."`
 }
 
 // Where topology comes from.
@@ -48,7 +50,13 @@ const (
 
 // fromServer reports whether anything is collected of which one process a cluster is enough.
 func (s *collectSettings) fromServer() bool {
-	return s.Events != nil || s.Changes != nil || s.Inventory != nil
+	return s.Events != nil || s.Changes != nil || s.PodLogs != nil || s.Inventory != nil
+}
+
+// pullsForCluster reports whether metrics are asked for that one process a cluster is enough for, and a Lease can tell which.
+func (s *collectSettings) pullsForCluster() bool {
+	o := s.Metrics
+	return o != nil && (o.Scrape != nil && o.Scrape.Of != metrics.OfNode || len(o.Prometheus) > 0) && (s.fromServer() || s.Targets != nil)
 }
 
 // any reports whether anything is collected.
@@ -73,9 +81,20 @@ func (s *collectSettings) check() map[string]error {
 		x, err := kube.NewChanges(*o, client, kube.NewTopology(kube.TopologyOptions{}), c)
 		made("changes", x, err)
 	}
+	if o := s.PodLogs; o != nil {
+		x, err := kube.NewPodLogs(*o, client, c)
+		made("pod_logs", x, err)
+	}
 	if o := s.Inventory; o != nil {
 		x, err := kube.NewInventory(*o, client, dropFacts, c)
 		made("inventory", x, err)
+	}
+	if o := s.Targets; o != nil {
+		_, err := kube.NewTargets(*o, client, "", c)
+		if s.Metrics == nil || s.Metrics.Scrape == nil {
+			err = errors.New("nothing scrapes them: set metrics, such as metrics: {scrape: {}}")
+		}
+		made("targets", nil, err)
 	}
 	if o := s.Logs; o != nil {
 		x, err := node.NewLogs(*o, s.pods(), c)
@@ -170,7 +189,7 @@ func (m *sourceMaker) make(to *[]source, name string, open func(c collector.Comm
 // connect reaches the API server if something needs it.
 func (m *sourceMaker) connect() {
 	c := &m.s.Collect
-	if !c.fromServer() && c.topologySource() == topologyOff {
+	if !c.fromServer() && c.Targets == nil && c.topologySource() == topologyOff {
 		return
 	}
 	client, err := kube.Connect(m.s.Kubernetes)
@@ -187,7 +206,7 @@ func (m *sourceMaker) connect() {
 // cluster makes what one process a cluster collects, all of it under one Lease.
 func (m *sourceMaker) cluster(to *[]source) {
 	c := &m.s.Collect
-	if !c.fromServer() || m.client == nil {
+	if !c.fromServer() && !c.pullsForCluster() || m.client == nil {
 		return
 	}
 	here := m.common.Checkpoints
@@ -206,12 +225,18 @@ func (m *sourceMaker) cluster(to *[]source) {
 	if o := c.Events; o != nil {
 		m.make(&all, "events", func(x collector.Common) (collector.Collector, error) { return kube.NewEvents(*o, m.client, x) })
 	}
+	if o := c.PodLogs; o != nil {
+		m.make(&all, "pod_logs", func(x collector.Common) (collector.Collector, error) { return kube.NewPodLogs(*o, m.client, x) })
+	}
 	if o := c.Inventory; o != nil {
 		m.make(&all, "inventory", func(x collector.Common) (collector.Collector, error) {
 			return kube.NewInventory(*o, m.client, m.facts, x)
 		})
 	}
-	if c.Changes == nil && c.topologySource() == topologyCluster {
+	if c.pullsForCluster() {
+		m.metrics(&all, true)
+	}
+	if c.Changes == nil && c.fromServer() && c.topologySource() == topologyCluster {
 		all = append(all, m.follow("topology", m.topology.FollowCluster))
 	}
 	x := m.common // it has no meter: its members have
@@ -257,15 +282,10 @@ func (m *sourceMaker) node(to *[]source) {
 // receivers make what listens, or asks others than the API server.
 func (m *sourceMaker) receivers(to *[]source) {
 	c := &m.s.Collect
-	if o := c.Metrics; o != nil {
-		m.make(to, "metrics", func(x collector.Common) (collector.Collector, error) {
-			collected, err := metrics.New(*o, x)
-			if err != nil {
-				return nil, err
-			}
-			return m.s.withNeeds(collected, collected.Need), nil
-		})
+	if !c.pullsForCluster() {
+		m.metrics(to, true)
 	}
+	m.metrics(to, false)
 	if o := c.OTLP; o != nil {
 		m.make(to, "otlp", func(x collector.Common) (collector.Collector, error) {
 			collected, err := otlp.New(*o, x)
@@ -278,6 +298,41 @@ func (m *sourceMaker) receivers(to *[]source) {
 	if o := c.Alerts; o != nil {
 		m.make(to, "alerts", func(x collector.Common) (collector.Collector, error) { return alerts.New(*o, x) })
 	}
+}
+
+// metrics makes what asks others for metrics, or what is sent them: asking is for one process, and any may be sent.
+func (m *sourceMaker) metrics(to *[]source, pull bool) {
+	if m.s.Collect.Metrics == nil {
+		return
+	}
+	o := *m.s.Collect.Metrics
+	if pull {
+		o.RemoteWrite = nil
+	} else {
+		o.Scrape, o.Prometheus = nil, nil
+	}
+	if o.Scrape == nil && o.RemoteWrite == nil && len(o.Prometheus) == 0 {
+		return
+	}
+	m.make(to, "metrics", func(x collector.Common) (collector.Collector, error) {
+		var find []metrics.Discovery
+		if t := m.s.Collect.Targets; t != nil && o.Scrape != nil && m.client != nil {
+			of := ""
+			if o.Scrape.Of == metrics.OfNode {
+				of = x.Node
+			}
+			targets, err := kube.NewTargets(*t, m.client, of, x)
+			if err != nil {
+				return nil, err
+			}
+			find = append(find, targets)
+		}
+		collected, err := metrics.New(o, x, find...)
+		if err != nil {
+			return nil, err
+		}
+		return m.s.withNeeds(collected, collected.Need), nil
+	})
 }
 
 // withNeeds runs a collector of metrics, and tells it what the signatures look at, also when their files change.

@@ -32,7 +32,9 @@ collect:
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
   metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  pod_logs: {include: [{namespace: shop, labels: {app: cart}}], exclude: [{container: istio-*}], streams: 50, back: 1m}
   inventory: {every: 5m}
+  targets: {kubelet: [cadvisor], annotated: true}
   otlp: {grpc: {listen: ":4317"}, http: {listen: ":4318"}}
   alerts: {server: {listen: ":9095"}, delay: 2m}
 secrets: {keep: [jwt], email: true, patterns: [{name: badge, regex: "badge-[0-9]{6}"}]}
@@ -97,6 +99,7 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"no such port":      {"listen: 127.0.0.1:99999\n", []string{":1:9: "}},
 		"collect":           {"collect:\n  topology: star\n  changes: {kinds: [pods]}\n  logs: {zone: Nowhere}\n", []string{":2:13: \"star\" is no source", ":3:", ":4:"}},
 		"a node's topology": {"collect: {topology: node, events: {}}\n", []string{":1:21: ", "the whole cluster"}},
+		"targets alone":     {"collect: {targets: {annotated: true}}\n", []string{":1:11: ", "nothing scrapes them"}},
 		"numbers":           {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
 		"too much":          {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
 	} {

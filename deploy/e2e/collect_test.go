@@ -5,14 +5,20 @@ package e2e
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/kube"
+	"github.com/forewarn/forewarn/collector/metrics"
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/deploy/cluster"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // clusterName is on every record, and the first part of most keys.
@@ -60,6 +66,28 @@ func common(t *testing.T, name string, meters *collector.Meters) collector.Commo
 		Name: name, Cluster: clusterName, Meter: meters.For(name),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
+}
+
+// collectMetrics scrapes the API server every two seconds, as a service account that may do that and nothing else.
+func collectMetrics(t *testing.T, c *cluster.Cluster, w *witness, keep ...string) {
+	t.Helper()
+	config, _, err := c.ServiceAccount(t.Context(), "forewarn", "metrics", rbacv1.PolicyRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})
+	require.NoError(t, err)
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte(config.BearerToken), 0o600))
+	meters, err := collector.NewMeters(nil)
+	require.NoError(t, err)
+	x, err := metrics.New(metrics.Options{Keep: keep, Scrape: &metrics.ScrapeOptions{
+		Interval: signatures.Duration(2 * time.Second),
+		Timeout:  signatures.Duration(2 * time.Second),
+		Static: []metrics.StaticTargets{{
+			URLs:   []string{c.Endpoints.APIServer + "/metrics"},
+			Attrs:  map[string]string{record.Component: cluster.APIServer},
+			Access: metrics.Access{TokenFile: token, CAFile: filepath.Join(c.Dir, "pki", "ca.crt")},
+		}},
+	}}, common(t, "metrics", meters))
+	require.NoError(t, err)
+	run(t, w, x)
 }
 
 // collect runs the collectors of events and of changes, which share a topology. Each may do what it says it needs and nothing else, and may

@@ -132,7 +132,11 @@ func TestTheChartsMatcherArmsCustomResourcesWithItsRightsAlone(t *testing.T) {
 		_, err := c.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{})
 		require.NoError(t, err)
 	}
-	config := asAccount(t, c, all, "matcher", func(map[string]any) {})
+	config := asAccount(t, c, all, "matcher", func(tree map[string]any) {
+		collect, ok := tree["collect"].(map[string]any)
+		require.True(t, ok)
+		collect["events"] = map[string]any{"probe": "1s"} // else it comes too late for this test
+	})
 	stop := forewarn(t, "run", "-c", config, "-o", "json")
 
 	shop, bank := signature(t, "shop", "cart", fmt.Sprintf(broken, "CartBroken")), signature(t, "bank", "cart", fmt.Sprintf(broken, "CartBroken"))

@@ -50,6 +50,23 @@ func change(kind, namespace, name, path, to string, extra ...string) want {
 	return want{kind: record.Change, attrs: a}
 }
 
+// sample wants a sample of a metric of the API server, with labels, in pairs.
+func sample(metric string, labels ...string) want {
+	a := attrs(record.MetricName, metric, record.Component, cluster.APIServer)
+	for i := 0; i+1 < len(labels); i += 2 {
+		a[record.LabelPrefix+labels[i]] = labels[i+1]
+	}
+	return want{kind: record.Sample, attrs: a}
+}
+
+// The metrics of the API server that tell of failures.
+const (
+	metricDeprecated  = "apiserver_requested_deprecated_apis"
+	metricRejections  = "apiserver_admission_webhook_rejection_count"
+	metricFailedOpen  = "apiserver_admission_webhook_fail_open_count"
+	metricUnavailable = "aggregator_unavailable_apiservice"
+)
+
 func failures() []failure {
 	const scheduler = "default-scheduler"
 	onNode := []string{record.Node, realNode, record.Component, "kubelet"}
@@ -193,6 +210,13 @@ func failures() []failure {
 		}},
 		{name: "a webhook that is away", want: []want{
 			event("FailedCreate", "ReplicaSet", "webhook-refused", "*", "connection refused", record.WorkloadName, "app"),
+			sample(metricRejections, "name", "refused.example.com", "error_type", "calling_webhook_error"),
+		}},
+		{name: "a webhook that is away and may be", want: []want{
+			sample(metricFailedOpen, "name", "open.example.com"),
+		}},
+		{name: "the use of a deprecated API", want: []want{
+			sample(metricDeprecated, "resource", "componentstatuses", "version", "v1"),
 		}},
 		{name: "a webhook whose certificate has expired", want: []want{
 			event("FailedCreate", "ReplicaSet", "webhook-expired", "*", "certificate has expired", record.WorkloadName, "app"),
@@ -208,6 +232,7 @@ func failures() []failure {
 		}},
 		{name: "an aggregated API without a backend", want: []want{
 			change("APIService", "", "v1.broken.example.com", "status.conditions[Available].status", "False"),
+			sample(metricUnavailable, "name", "v1.broken.example.com"),
 		}},
 		{name: "a kind that two definitions want", want: []want{
 			change("CustomResourceDefinition", "", "gadgets.example.com", "status.conditions[NamesAccepted].status", "False"),
@@ -222,6 +247,7 @@ func TestEveryFailureIsRecorded(t *testing.T) {
 	s := newStage(t)
 	w := newWitness(t)
 	collect(t, s.Cluster, w, "combined_by_writer") // the kubelet counts what fails too often under one event: that is told, as a lower bound
+	collectMetrics(t, s.Cluster, w, metricDeprecated, metricRejections, metricFailedOpen, metricUnavailable)
 	s.begin(t)
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/forewarn/forewarn/deploy/cluster"
@@ -82,9 +81,8 @@ func (s *stage) begin(t *testing.T) {
 	s.refuse(t)
 	s.takeVolume(t)
 	require.NoError(t, s.Client.CoreV1().Namespaces().Delete(t.Context(), "stuck", metav1.DeleteOptions{}))
-	_, err := s.Dynamic.Resource(schema.GroupVersionResource{Group: "example.com", Version: "v1alpha1", Resource: "widgets"}).
-		List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err, "a deprecated version is still served")
+	_, err := s.Client.CoreV1().ComponentStatuses().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err, "a deprecated API is still served")
 }
 
 // preempt lets a pod of high priority come when its victim runs.
