@@ -80,6 +80,7 @@ func TestWrongCommandLinesEndWith2AndSayWhatToDo(t *testing.T) {
 		{"notify", []string{"--nats"}},
 		{"collect x", []string{"--nats"}},
 		{"collect --nats nats://127.0.0.1:1", []string{"nothing to collect", "`files`"}},
+		{"collect --dry-run", []string{"nothing to collect", "`files`"}},
 		{"record", []string{"--out is missing"}},
 		{"record --out x --since yesterday", []string{"2h", "2026-11-20T12:00:00Z"}},
 		{"record --out x --since 1h --until 2h", []string{"--since is not before --until"}},

@@ -25,7 +25,7 @@ func newRun(g *globals) *cobra.Command {
 	return newRole(g, roles{true, true, true}, &cobra.Command{
 		Use:   "run [FILE...]",
 		Short: "Run everything in one process: collect, match and notify",
-		Long: `run follows the files of the configuration and of the command line, takes JSON records from the intake subject
+		Long: `run follows the files of the configuration and of the command line, collects what the configuration lists under collect, takes JSON records from the intake subject
 forewarn.intake, matches everything against the signatures and delivers warnings. NATS is embedded unless --nats names one.
 It stops on SIGTERM after it has finished what is under way.`,
 		Example: `  forewarn run /var/log/pods
@@ -37,7 +37,8 @@ func newCollect(g *globals) *cobra.Command {
 	return newRole(g, roles{collect: true}, &cobra.Command{
 		Use:   "collect [FILE...]",
 		Short: "Run collectors only, for a NATS that others match from",
-		Long:  "collect follows files and publishes their records to an existing NATS (--nats). Any number of them may run.",
+		Long: `collect follows files and what the configuration lists under collect, and publishes the records to an existing NATS (--nats). Any number of them
+may run: what one process a cluster collects is agreed on by a Lease.`,
 	})
 }
 
@@ -81,14 +82,14 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if listen != "" {
 			s.Listen = listen
 		}
-		if dryRun {
-			return g.dryRun(c.Context(), &s)
-		}
-		if r != (roles{true, true, true}) && s.NATS.URL == "" {
+		if !dryRun && r != (roles{true, true, true}) && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
 		if r == (roles{collect: true}) && len(s.Files) == 0 && !s.Collect.any() {
 			return usage("nothing to collect: name files, or list what to collect in the configuration, such as `files` (see forewarn config schema)")
+		}
+		if dryRun {
+			return g.dryRun(c.Context(), &s)
 		}
 		p := &process{globals: g, settings: s, roles: r}
 		return p.run(c.Context())
