@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,13 +18,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// peakFile names the file that a child writes its greatest resident size into. What the system tells of a child that has ended counts
+// the process that started it too, whose memory it has until it becomes another program.
+const peakFile = "FOREWARN_TEST_PEAK"
+
+func writePeak() {
+	name := os.Getenv(peakFile)
+	status, err := os.ReadFile("/proc/self/status")
+	if name == "" || err != nil {
+		return
+	}
+	if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
+		_ = os.WriteFile(name, []byte(strings.Fields(rest)[0]), 0o600) // who misses it fails
+	}
+}
+
 // child runs forewarn as a process of its own, with what is read from in, and returns its answer and its greatest resident size.
 func child(tb testing.TB, in io.Reader, args ...string) (answer, int64) {
 	tb.Helper()
 	exe, err := os.Executable()
 	require.NoError(tb, err)
 	c := exec.CommandContext(tb.Context(), exe, args...)
-	c.Env = append(os.Environ(), beMain+"=1")
+	peak := filepath.Join(tb.TempDir(), "peak")
+	c.Env = append(os.Environ(), beMain+"=1", peakFile+"="+peak)
 	var out, errs bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = in, &out, &errs
 	err = c.Run()
@@ -31,13 +48,26 @@ func child(tb testing.TB, in io.Reader, args ...string) (answer, int64) {
 		var exit *exec.ExitError
 		require.ErrorAs(tb, err, &exit)
 	}
-	rusage, ok := c.ProcessState.SysUsage().(*syscall.Rusage)
+	return answer{c.ProcessState.ExitCode(), out.String(), errs.String()}, peakOf(tb, c.ProcessState, peak)
+}
+
+// peakOf returns what the child wrote. Where there is no /proc, the system is asked.
+func peakOf(tb testing.TB, p *os.ProcessState, file string) int64 {
+	tb.Helper()
+	if runtime.GOOS == "linux" {
+		text, err := os.ReadFile(file)
+		require.NoError(tb, err)
+		kib, err := strconv.ParseInt(string(text), 10, 64)
+		require.NoError(tb, err)
+		return kib << 10
+	}
+	rusage, ok := p.SysUsage().(*syscall.Rusage)
 	require.True(tb, ok)
 	unit := int64(1024)
 	if runtime.GOOS == "darwin" {
 		unit = 1
 	}
-	return answer{c.ProcessState.ExitCode(), out.String(), errs.String()}, rusage.Maxrss * unit
+	return rusage.Maxrss * unit
 }
 
 // repeated is n bytes of a pattern.

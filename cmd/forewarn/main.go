@@ -46,16 +46,18 @@ func usage(format string, args ...any) error {
 	return exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run does what the process was started for, and returns its exit code.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	io := stdio{os.Stdin, os.Stdout, os.Stderr}
 	root := newRoot
 	if isPlugin(os.Args[0]) {
 		root = newPlugin
 	}
-	code := executeRoot(ctx, root(io), os.Args[1:], io)
-	stop()
-	os.Exit(code)
+	defer stop()
+	return executeRoot(ctx, root(io), os.Args[1:], io)
 }
 
 // execute runs one command line and returns its exit code.

@@ -23,8 +23,9 @@ const beMain = "FOREWARN_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beMain) != "" {
-		main()
-		return
+		code := run()
+		writePeak()
+		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }
