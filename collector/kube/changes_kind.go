@@ -41,9 +41,10 @@ func (x *Changes) kind(ctx context.Context, r resource, outlet *collector.Outlet
 			k.feed = x.topology.feed(r)
 		}
 	}
-	if version := x.restore(k); version != "" {
-		k.whole, k.saved = true, version
-		k.reflector.version = version
+	version, ok := x.restore(k)
+	k.whole = ok
+	if version != "" {
+		k.saved, k.reflector.version = version, version
 		k.reflector.known.resumed()
 		if k.feed != nil {
 			k.reflector.learn = k.feed

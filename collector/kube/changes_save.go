@@ -87,12 +87,13 @@ func (x *Changes) checkpoint(k *kindChanges) string {
 	return path.Join(x.c.Name, x.c.Cluster, k.resource.String())
 }
 
-// snapshot returns what is known of a kind, nil when it was saved already or is not known as a whole.
+// snapshot returns what is known of a kind, nil when it was saved already or was never known as a whole. While it is listed anew it has no version:
+// whoever goes on from there lists too, and compares with what was told.
 func (k *kindChanges) snapshot() (version string, state []byte, err error) {
 	k.reflector.mu.Lock()
 	defer k.reflector.mu.Unlock()
 	version = k.reflector.version
-	if version == "" || version == k.saved || k.failed != nil {
+	if !k.whole || version != "" && version == k.saved || k.failed != nil {
 		return k.saved, nil, k.failed
 	}
 	var b bytes.Buffer
@@ -104,22 +105,21 @@ func (k *kindChanges) snapshot() (version string, state []byte, err error) {
 	return version, b.Bytes(), nil
 }
 
-// restore takes up what was saved of a kind, and returns its version; empty when there is nothing to go on from.
-func (x *Changes) restore(k *kindChanges) string {
+// restore takes up what was saved of a kind, and returns its version, which may be empty; ok is false when there is nothing to go on from.
+func (x *Changes) restore(k *kindChanges) (version string, ok bool) {
 	if x.c.Checkpoints == nil {
-		return ""
+		return "", false
 	}
 	b, err := x.c.Checkpoints.Load(x.checkpoint(k))
-	version := ""
 	if err == nil && b != nil {
 		version, err = k.read(b)
 	}
 	if err != nil {
 		x.c.Meter.Lost("bad_checkpoints", 1)
 		x.c.Log().Warn("cannot go on where it was: begins anew, and changes of meanwhile are not told", "kind", k.resource.String(), "cause", err)
-		return ""
+		return "", false
 	}
-	return version
+	return version, b != nil
 }
 
 func (k *kindChanges) read(b []byte) (version string, err error) {

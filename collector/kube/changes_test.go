@@ -321,6 +321,34 @@ func TestServerThatDiesInAListLosesNothing(t *testing.T) {
 	require.Equal(t, []string{"pod-0007: deleted"}, out.texts())
 }
 
+// Whoever is stopped while it lists anew has told what came before that list, and must not tell it again as a part of something larger.
+func TestStopWhileListingAnewKeepsWhatWasTold(t *testing.T) {
+	t.Parallel()
+	s := newObjectServer(t)
+	phase := func(name string) {
+		s.set(podsPath, "a", pod("a", "", strings.ReplaceAll(running1, `"Running"`, fmt.Sprintf("%q", name)), at(1)))
+	}
+	phase("Running")
+	out := &kept{}
+	x := setup{options: onlyPods(), common: collector.Common{Checkpoints: collector.Directory(t.TempDir())}}
+	r, _ := start(t, s, out, x)
+	eventually(t, func() bool { return s.watched(podsPath) }, "watched")
+	phase("x1")
+	eventually(t, func() bool { return len(out.texts()) == 1 }, "told")
+	lists := s.asked(podsPath + " list")
+	s.do(func() { s.dieAfter = 1 })
+	s.compact()
+	eventually(t, func() bool { return s.asked(podsPath+" list") > lists }, "a list is tried")
+	r.end(t)
+
+	s.do(func() { s.dieAfter = 0 })
+	phase("x2")
+	r, _ = start(t, s, out, x)
+	eventually(t, func() bool { return len(out.texts()) >= 2 }, "told")
+	r.end(t)
+	require.Equal(t, []string{"pod-a: status.phase: Running -> x1", "pod-a: status.phase: x1 -> x2"}, out.texts())
+}
+
 func TestKindThatCannotBeWatchedDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	s := newObjectServer(t)
