@@ -105,6 +105,10 @@ type Warning struct {
 	// Filled from the signature's body when the warning is raised, not by the tracker.
 	Remedies   []signatures.Remedy `json:"remedies,omitempty"`
 	References []string            `json:"references,omitempty"`
+
+	// Filled from sightings and the configuration when the warning is told, not by the tracker, and no part of a digest.
+	Outlook *Outlook `json:"outlook,omitempty"`
+	Links   []Link   `json:"links,omitempty"`
 }
 
 // Reached is a rung that was reached.

@@ -97,10 +97,10 @@ func TestAWarningThatIsNotWantedEndsNothing(t *testing.T) {
 // remembering is a Ticker that keeps what it was primed with.
 type remembering struct{ primed []matcher.Warning }
 
-func (*remembering) Notify(context.Context, []matcher.Warning) error { return nil }
-func (*remembering) Interval() time.Duration                         { return time.Hour }
-func (*remembering) Tick(context.Context, time.Time) error           { return nil }
-func (r *remembering) Prime(ws []matcher.Warning)                    { r.primed = append(r.primed, ws...) }
+func (*remembering) Notify(context.Context, notify.Notice) error { return nil }
+func (*remembering) Interval() time.Duration                     { return time.Hour }
+func (*remembering) Tick(context.Context, time.Time) error       { return nil }
+func (r *remembering) Prime(ws []matcher.Warning)                { r.primed = append(r.primed, ws...) }
 
 // TestAWaitingNotifierLearnsWhatIsOver: the server gives the warnings to another process, and this one must not repeat for ever
 // what was open when it started.

@@ -16,7 +16,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
-	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
 )
 
@@ -107,12 +106,12 @@ func (g *globals) print(v any, text func(io.Writer) error) error {
 type yamlDocuments struct{ *globals }
 
 // Notify implements notify.Notifier.
-func (y yamlDocuments) Notify(_ context.Context, ws []matcher.Warning) error {
-	for i := range ws {
+func (y yamlDocuments) Notify(_ context.Context, n notify.Notice) error {
+	for i := range n.Warnings {
 		if _, err := io.WriteString(y.out, "---\n"); err != nil {
-			return fmt.Errorf("write warning %s: %w", ws[i].ID, err)
+			return fmt.Errorf("write warning %s: %w", n.Warnings[i].ID, err)
 		}
-		if err := y.print(&ws[i], nil); err != nil {
+		if err := y.print(&n.Warnings[i], nil); err != nil {
 			return err
 		}
 	}

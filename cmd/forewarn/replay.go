@@ -15,6 +15,7 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/recording"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
 )
 
 func newReplay(g *globals) *cobra.Command {
@@ -95,7 +96,7 @@ func (p *replay) run(ctx context.Context, r *recording.Reader, engine *matcher.E
 			if p.quiet || p.output != "text" {
 				continue
 			}
-			if err := p.notifier().Notify(ctx, []matcher.Warning{*w}); err != nil {
+			if err := p.notifier().Notify(ctx, notify.Single(*w)); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/forewarn/forewarn/collector/format"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -202,7 +203,7 @@ func (s *scan) tell(bar *bar, changes []matcher.Change) error {
 		if s.explainTo != nil {
 			continue // asked why, not what
 		}
-		if err := s.notifier().Notify(context.Background(), []matcher.Warning{*w}); err != nil {
+		if err := s.notifier().Notify(context.Background(), notify.Single(*w)); err != nil {
 			return err
 		}
 	}

@@ -69,11 +69,11 @@ func (a *Alertmanager) Prime(ws []matcher.Warning) {
 }
 
 // Notify sends the warnings in one call. It succeeds when every peer took them.
-func (a *Alertmanager) Notify(ctx context.Context, ws []matcher.Warning) error {
-	for _, w := range ws {
+func (a *Alertmanager) Notify(ctx context.Context, n Notice) error {
+	for _, w := range n.Warnings {
 		a.remember(w)
 	}
-	return a.send(ctx, ws)
+	return a.send(ctx, n.Warnings)
 }
 
 // Tick repeats everything that fires, and what ended less than five minutes ago.

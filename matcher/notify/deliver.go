@@ -141,7 +141,7 @@ func (d *Deliverer) defaults() {
 func (d *Deliverer) deliver(ctx context.Context, w matcher.Warning) bool {
 	wait := d.First
 	for try := 1; ; try++ {
-		err := d.try(ctx, func(ctx context.Context) error { return d.Notifier.Notify(ctx, []matcher.Warning{w}) })
+		err := d.try(ctx, func(ctx context.Context) error { return d.Notifier.Notify(ctx, Single(w)) })
 		switch {
 		case err == nil:
 			d.delivered.Add(1)

@@ -18,12 +18,12 @@ import (
 	"github.com/forewarn/forewarn/matcher"
 )
 
-// Notifier hands warnings to one destination.
+// Notifier hands notices to one destination.
 //
-// Notify returns nil when the destination has taken all of them, an error that [IsPermanent] when it never will, and any other
-// error when it is worth trying again. It must honour ctx, must not keep w, and is called by one goroutine at a time.
+// Notify returns nil when the destination has taken it, an error that [IsPermanent] when it never will, and any other
+// error when it is worth trying again. It must honour ctx, must not keep the notice's warnings, and is called by one goroutine at a time.
 type Notifier interface {
-	Notify(ctx context.Context, w []matcher.Warning) error
+	Notify(ctx context.Context, n Notice) error
 }
 
 // Ticker is a Notifier with something to say when nothing happens, such as firing alerts that must be repeated.

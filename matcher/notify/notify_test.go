@@ -93,7 +93,7 @@ func TestWebhookIsSignedAsStandardWebhooksSays(t *testing.T) {
 	w, err := NewWebhook(s.URL+"/hook", []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx"}, s.Client())
 	require.NoError(t, err)
 	w.now = func() time.Time { return time.Unix(1614265330, 0) }
-	require.NoError(t, w.Notify(t.Context(), []matcher.Warning{warning(3, matcher.Forming)}))
+	require.NoError(t, w.Notify(t.Context(), Single(warning(3, matcher.Forming))))
 	require.Equal(t, "00c0ffee00c0ffee-3", f.heads[0].Get("webhook-id"))
 	require.Equal(t, "1614265330", f.heads[0].Get("webhook-timestamp"))
 	require.Len(t, strings.Fields(f.heads[0].Get("webhook-signature")), 2, "one for each key while it is rotated")
@@ -151,11 +151,11 @@ func TestAlertmanagerIdentityStaysWhileTheStageChanges(t *testing.T) {
 	require.NoError(t, err)
 	now := start.Add(time.Hour)
 	a.now = func() time.Time { return now }
-	require.NoError(t, a.Notify(t.Context(), []matcher.Warning{warning(1, matcher.Forming)}))
+	require.NoError(t, a.Notify(t.Context(), Single(warning(1, matcher.Forming))))
 	w := warning(2, matcher.Imminent)
 	w.Stage = "pressure"
-	require.NoError(t, a.Notify(t.Context(), []matcher.Warning{w}))
-	require.NoError(t, a.Notify(t.Context(), []matcher.Warning{warning(3, matcher.Averted)}))
+	require.NoError(t, a.Notify(t.Context(), Single(w)))
+	require.NoError(t, a.Notify(t.Context(), Single(warning(3, matcher.Averted))))
 	require.Len(t, f2.bodies, 3, "every peer is told")
 	require.Equal(t, "/am/api/v2/alerts", f1.paths[0])
 	var sent [3][]alert
@@ -178,8 +178,8 @@ func TestAlertmanagerRepeatsWhatFiresAndForFiveMinutesWhatEnded(t *testing.T) {
 	a.Prime([]matcher.Warning{warning(1, matcher.Forming)})
 	require.NoError(t, a.Tick(t.Context(), now))
 	require.Len(t, f.bodies, 1, "what an earlier process told is repeated")
-	require.NoError(t, a.Notify(t.Context(), []matcher.Warning{warning(2, matcher.Averted)}))
-	require.NoError(t, a.Notify(t.Context(), []matcher.Warning{warning(1, matcher.Forming)}), "an old revision that comes again")
+	require.NoError(t, a.Notify(t.Context(), Single(warning(2, matcher.Averted))))
+	require.NoError(t, a.Notify(t.Context(), Single(warning(1, matcher.Forming))), "an old revision that comes again")
 	require.NoError(t, a.Tick(t.Context(), now.Add(4*time.Minute)))
 	var last []alert
 	require.NoError(t, json.Unmarshal([]byte(f.bodies[len(f.bodies)-1]), &last))
@@ -195,7 +195,7 @@ func TestAlertmanagerTriesAgainWhileAnyPeerMayTakeIt(t *testing.T) {
 	_, down := serve(t, 503)
 	a, err := NewAlertmanager([]string{bad.URL, down.URL}, nil, 0, bad.Client())
 	require.NoError(t, err)
-	err = a.Notify(t.Context(), []matcher.Warning{warning(1, matcher.Forming)})
+	err = a.Notify(t.Context(), Single(warning(1, matcher.Forming)))
 	require.Error(t, err)
 	require.False(t, IsPermanent(err))
 }
@@ -237,7 +237,7 @@ func TestCommandQuotesWhatRecordsSay(t *testing.T) {
 func TestJSONLinesWritesOneObjectALine(t *testing.T) {
 	var b bytes.Buffer
 	j := &JSONLines{Out: &b}
-	require.NoError(t, j.Notify(t.Context(), []matcher.Warning{warning(1, matcher.Forming), warning(2, matcher.Imminent)}))
+	require.NoError(t, j.Notify(t.Context(), Notice{Warnings: []matcher.Warning{warning(1, matcher.Forming), warning(2, matcher.Imminent)}}))
 	require.Equal(t, 2, strings.Count(b.String(), "\n"))
 	require.Contains(t, b.String(), `"key":"worker-1"`)
 }

@@ -49,9 +49,9 @@ func NewWebhook(url string, secrets []string, client *http.Client) (*Webhook, er
 }
 
 // Notify posts the warnings one by one, in order.
-func (h *Webhook) Notify(ctx context.Context, ws []matcher.Warning) error {
-	for i := range ws {
-		w := &ws[i]
+func (h *Webhook) Notify(ctx context.Context, n Notice) error {
+	for i := range n.Warnings {
+		w := &n.Warnings[i]
 		body, err := webhookBody(w)
 		if err != nil {
 			return Permanent(err)

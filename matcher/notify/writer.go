@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"github.com/forewarn/forewarn/matcher"
 )
 
 // Terminal writes warnings for people to read. A write error is returned for another try: a pipe may come back.
@@ -16,10 +14,10 @@ type Terminal struct {
 }
 
 // Notify writes each warning, followed by an empty line.
-func (t *Terminal) Notify(_ context.Context, ws []matcher.Warning) error {
-	for i := range ws {
-		if _, err := io.WriteString(t.Out, Text(&ws[i], t.Style)+"\n"); err != nil {
-			return fmt.Errorf("write warning %s: %w", ws[i].ID, err)
+func (t *Terminal) Notify(_ context.Context, n Notice) error {
+	for i := range n.Warnings {
+		if _, err := io.WriteString(t.Out, Text(&n.Warnings[i], t.Style)+"\n"); err != nil {
+			return fmt.Errorf("write warning %s: %w", n.Warnings[i].ID, err)
 		}
 	}
 	return nil
@@ -29,14 +27,14 @@ func (t *Terminal) Notify(_ context.Context, ws []matcher.Warning) error {
 type JSONLines struct{ Out io.Writer }
 
 // Notify writes each warning as one line, in one write.
-func (j *JSONLines) Notify(_ context.Context, ws []matcher.Warning) error {
-	for i := range ws {
-		b, err := json.Marshal(&ws[i])
+func (j *JSONLines) Notify(_ context.Context, n Notice) error {
+	for i := range n.Warnings {
+		b, err := json.Marshal(&n.Warnings[i])
 		if err != nil {
-			return Permanent(fmt.Errorf("encode warning %s: %w", ws[i].ID, err))
+			return Permanent(fmt.Errorf("encode warning %s: %w", n.Warnings[i].ID, err))
 		}
 		if _, err := j.Out.Write(append(b, '\n')); err != nil {
-			return fmt.Errorf("write warning %s: %w", ws[i].ID, err)
+			return fmt.Errorf("write warning %s: %w", n.Warnings[i].ID, err)
 		}
 	}
 	return nil
