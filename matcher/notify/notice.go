@@ -46,7 +46,7 @@ type Digest struct {
 	Signatures []Count `json:"signatures"`
 	Namespaces []Count `json:"namespaces,omitempty"`
 	Nodes      []Count `json:"nodes,omitempty"`
-	// Keys are some of those that the notice does not show, as "signature key".
+	// Keys are some of those that the notice does not show, as "signature key (state)".
 	Keys []string `json:"keys,omitempty"`
 }
 

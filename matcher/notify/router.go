@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/forewarn/forewarn/matcher"
 )
 
@@ -25,6 +27,7 @@ type Router struct {
 	recheck  bool // what is held back may be free
 	checked  time.Time
 	held     int
+	encoder  *zstd.Encoder
 
 	keyed, within map[string]string // groups by the places that their warnings are of, and that they lie in
 	records       map[uint64]string // groups by the records of evidence
@@ -253,6 +256,10 @@ func (r *Router) take(w matcher.Warning, it *item, route int, l Labels, now time
 		r.free(it) // the end of what was told is told
 	} else {
 		r.hold(it, r.holder(it, l, now))
+	}
+	if final && !it.Told.ever() && it.Held != "" {
+		r.drop(it) // it came and went, and what holds it back explains it
+		return
 	}
 	switch {
 	case it.Told.news(&it.Warning):

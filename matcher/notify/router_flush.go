@@ -293,7 +293,7 @@ func digestOf(items []*item, more *uncounted) *Digest {
 		u.Namespaces.add(l["namespace"], 1)
 		u.Nodes.add(l["node"], 1)
 		if i >= shown && len(d.Keys) < maxCounts {
-			d.Keys = append(d.Keys, w.Signature+" "+w.KeyText)
+			d.Keys = append(d.Keys, w.Signature+" "+w.KeyText+" ("+string(w.State)+")")
 		}
 	}
 	for state, n := range u.States {
@@ -328,7 +328,9 @@ func (r *Router) news(g *group, now time.Time) []*item {
 		}
 		if !(it.Told.ever() && it.Warning.State.Final()) && len(r.silences)+len(r.o.Maintenance)+len(r.o.Inhibit) > 0 {
 			if by := r.holder(it, it.labels(), now); by != "" {
-				r.hold(it, by)
+				if r.hold(it, by); it.Warning.State.Final() {
+					r.drop(it) // it came and went, and what holds it back explains it
+				}
 				continue
 			}
 		}

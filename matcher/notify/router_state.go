@@ -120,12 +120,13 @@ func (r *Router) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the delivery state of %s: %w", r.o.Destination, err)
 	}
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, fmt.Errorf("encode the delivery state of %s: %w", r.o.Destination, err)
+	if r.encoder == nil {
+		r.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			return nil, fmt.Errorf("encode the delivery state of %s: %w", r.o.Destination, err)
+		}
 	}
-	defer func() { _ = e.Close() }() // nothing is buffered
-	return e.EncodeAll(b, nil), nil
+	return r.encoder.EncodeAll(b, nil), nil
 }
 
 // Restore replaces the state by a stored one; nil is that of a new destination. An error leaves it as it was.
@@ -135,7 +136,7 @@ func (r *Router) Restore(stored []byte) error {
 		fail := func(err error) error {
 			return fmt.Errorf("read the delivery state of %s: %w", r.o.Destination, err)
 		}
-		d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxState), zstd.WithDecoderConcurrency(1))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxState), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return fail(err)
 		}
