@@ -247,8 +247,10 @@ func (r *Router) take(w matcher.Warning, it *item, route int, l Labels, now time
 	} else {
 		was = it.Warning.State.Final()
 	}
-	it.Warning = slim(w)
 	g := r.st.Groups[it.Group]
+	if it.Warning = slim(w); len(g.members) > 4*few {
+		it.Warning = brief(w) // it is one of many: it will be counted
+	}
 	if final && !was {
 		g.open--
 	}

@@ -9,8 +9,11 @@ import (
 	"github.com/forewarn/forewarn/matcher"
 )
 
-// burst is how many groups are told for the first time within [gather] before what follows is a storm, and told in digests.
+// burst is how many groups are told for the first time within [gather]; more are a storm, and told in digests.
 const burst = 2
+
+// calm is how many times [gather] is waited, at most, for a storm to be over before it is told.
+const calm = 4
 
 // Advance puts into the outbox what is due. The clock must not go back by much: what is due then is late by that.
 func (r *Router) Advance(now time.Time) {
@@ -108,6 +111,7 @@ func (f *flush) groups(keys []string) {
 	}
 	slices.SortStableFunc(all, func(a, b ready) int { return byUrgency(a.news[0], b.news[0]) })
 	f.lane.First = slices.DeleteFunc(f.lane.First, func(t time.Time) bool { return f.now.Sub(t) >= gather })
+	f.storm(all)
 	for i := range all {
 		x := &all[i]
 		switch {
@@ -123,18 +127,33 @@ func (f *flush) groups(keys []string) {
 	}
 }
 
+// storm begins one when too many groups are to be told for the first time. When nothing was told just before, what there is is told at once.
+func (f *flush) storm(all []ready) {
+	first := 0
+	var m manner
+	for i := range all {
+		if all[i].g.Messages == 0 && !all[i].g.Over {
+			first, m = first+1, all[i].m
+		}
+	}
+	if first == 0 || len(f.lane.First)+first <= burst || f.now.Before(f.lane.Storm) {
+		return
+	}
+	f.lane.Storm = f.now.Add(m.interval)
+	if len(f.lane.First) == 0 && f.lane.Due.IsZero() && (f.lane.Digest.IsZero() || f.now.Sub(f.lane.Digest) >= m.interval) {
+		f.lane.Due, f.lane.Since = f.now, f.now
+	}
+}
+
 // mayTell reports whether a group gets a message of its own.
 func (f *flush) mayTell(x *ready, alone bool) bool {
 	step := x.g.Messages > 0 && x.g.small() // of a ladder that was shown
 	first := x.g.Messages == 0
-	if first && len(f.lane.First) >= burst && f.now.After(f.lane.Storm) {
-		f.lane.Storm = f.now.Add(x.m.interval)
-	}
 	if x.g.Over || !step && f.now.Before(f.lane.Storm) {
 		return false
 	}
-	if x.g.Digested && urgency(x.news[0].Warning.State) == 0 {
-		return false // the ends of what was counted are counted
+	if x.g.Digested && (urgency(x.news[0].Warning.State) == 0 || len(x.news) > few) {
+		return false // of what was counted, the ends and what comes in numbers are counted
 	}
 	room, _ := f.lane.Spent.room(x.m.budget, f.now)
 	urgent := urgency(x.news[0].Warning.State) >= urgency(matcher.Imminent)
@@ -154,12 +173,18 @@ func (f *flush) over(x *ready) {
 	for _, it := range x.news {
 		it.Warning = brief(it.Warning)
 	}
-	if f.lane.Due.IsZero() {
-		f.lane.Due = f.now.Add(min(gather, x.m.interval))
-		if !f.lane.Digest.IsZero() {
-			f.lane.Due = later(f.lane.Due, f.lane.Digest.Add(x.m.interval))
-		}
+	if !f.lane.Due.IsZero() && !f.lane.Due.After(f.now) {
+		return // it goes with what is due
 	}
+	if f.lane.Due.IsZero() {
+		f.lane.Since = f.now
+	}
+	short := min(gather, x.m.interval)
+	due := sooner(f.now.Add(short), f.lane.Since.Add(calm*short)) // whatever else comes, comes with it
+	if !f.lane.Digest.IsZero() {
+		due = later(due, f.lane.Digest.Add(x.m.interval))
+	}
+	f.lane.Due = later(f.lane.Due, due)
 }
 
 // shown is how many warnings a message shows when it tells of more.
@@ -251,6 +276,10 @@ func (f *flush) digest() {
 		g.Messages++
 	}
 	f.told(news, len(n.Warnings))
+	n.Over = true
+	for _, g := range f.r.st.Groups {
+		n.Over = n.Over && !(g.Digested && f.r.manner(g.route).lane == f.name)
+	}
 	if !again || !f.r.o.Replaces {
 		ln.Spent.spend(m.budget, f.now)
 	}

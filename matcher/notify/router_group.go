@@ -171,7 +171,7 @@ func (r *Router) schedule(g *group, it *item, now time.Time) {
 	m := r.manner(g.route)
 	shown := it.Told.ever() && !it.Told.Digest
 	urgent := urgency(it.Warning.State) >= urgency(matcher.Imminent)
-	due := now
+	due, wait := now, false
 	switch {
 	case it.News.IsZero():
 		if !it.Quiet || !shown || !g.small() {
@@ -186,13 +186,24 @@ func (r *Router) schedule(g *group, it *item, now time.Time) {
 	case it.Warning.State.Final() && g.open > 0 && !g.small():
 		due = later(now, g.Last.Add(6*m.interval)) // ends are told together
 	case g.Messages == 1 || it.Warning.State.Final() && !g.small():
-		due = later(now, g.Last.Add(min(gather, m.interval)))
+		short := min(gather, m.interval)
+		due = later(now, g.Last.Add(short))
+		if !g.small() && !it.Warning.State.Final() {
+			due, wait = sooner(later(due, now.Add(short)), later(now, g.Last.Add(calm*short))), true
+		}
 	default:
 		due = later(now, g.Last.Add(m.interval))
 	}
-	if g.Flush.IsZero() || due.Before(g.Flush) {
-		g.Flush = due
+	if g.Flush.IsZero() || due.Before(g.Flush) || wait && g.Calm {
+		g.Flush, g.Calm = due, wait
 	}
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func later(a, b time.Time) time.Time {

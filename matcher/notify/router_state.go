@@ -63,6 +63,7 @@ type group struct {
 	Over     bool      `json:"over,omitempty"`     // it waits for a digest
 	Last     time.Time `json:"last,omitzero"`      // the last message
 	Flush    time.Time `json:"flush,omitzero"`     // when there is something to tell
+	Calm     bool      `json:"calm,omitempty"`     // it waits until no more comes
 	Opened   time.Time `json:"opened,omitzero"`    // the latest opening in it
 
 	route   int
@@ -78,6 +79,7 @@ type lane struct {
 	Thread    string      `json:"thread,omitempty"` // of the storm's digests
 	Digest    time.Time   `json:"digest,omitzero"`  // the last one
 	Due       time.Time   `json:"due,omitzero"`     // the next one
+	Since     time.Time   `json:"since,omitzero"`   // since when something waits for it
 	Uncounted uncounted   `json:"uncounted,omitzero"`
 }
 
