@@ -154,6 +154,9 @@ func (r *Router) Restore(stored []byte) error {
 			return fail(fmt.Errorf("it has format %d, and this forewarn reads %d: use one forewarn version for all processes", st.Format, stateFormat))
 		}
 	}
+	if r.direct {
+		st.Counts = r.st.Counts // they are stored now and then only: each process counts what it did
+	}
 	r.st = st
 	r.rebuild()
 	r.dirty = false

@@ -40,10 +40,10 @@ func NewSilence(s Silence, now time.Time) (Silence, error) {
 	switch {
 	case len(s.Match) == 0:
 		errs = append(errs, errors.New("no matcher: a silence needs one, such as namespace=payments; to hold back everything write severity=~\".*\""))
-	case !s.End.After(s.Start):
-		errs = append(errs, fmt.Errorf("it ends (%s) before it starts (%s): give an end after the start", stamp(s.End), stamp(s.Start)))
 	case !s.End.After(now):
 		errs = append(errs, fmt.Errorf("it ended at %s, which is past: give an end that is to come", stamp(s.End)))
+	case !s.End.After(s.Start):
+		errs = append(errs, fmt.Errorf("it ends (%s) before it starts (%s): give an end after the start", stamp(s.End), stamp(s.Start)))
 	}
 	if strings.TrimSpace(s.By) == "" {
 		errs = append(errs, errors.New("nobody is named: say who it is by"))
