@@ -239,8 +239,8 @@ func (p *process) tellDeliveries(ctx context.Context) {
 	put(last)
 }
 
-// deliveryTable shows the destinations of all processes.
-func deliveryTable(w io.Writer, processes []deliveryStatus, now time.Time) error {
+// deliveryTable shows the destinations of all processes, and what is silenced.
+func deliveryTable(w io.Writer, processes []deliveryStatus, quiet []silenced, now time.Time) error {
 	rows := [][]string{{"DESTINATION", "PROCESS", "STATE", "MESSAGES", "DIGESTED", "SILENCED", "INHIBITED", "WAITING", "HELD", "REFUSED"}}
 	var notes []string
 	for _, p := range processes {
@@ -265,13 +265,16 @@ func deliveryTable(w io.Writer, processes []deliveryStatus, now time.Time) error
 			}
 		}
 	}
-	if len(rows) == 1 {
-		return nil
+	for _, x := range quiet {
+		notes = append(notes, fmt.Sprintf("  silenced: %s, by %s", x.Warning, x.By))
 	}
-	if err := table(w, rows); err != nil {
-		return err
+	if len(rows) > 1 {
+		if err := table(w, rows); err != nil {
+			return err
+		}
+		notes = append(notes, "")
 	}
-	for _, n := range append(notes, "") {
+	for _, n := range notes {
 		if _, err := fmt.Fprintln(w, n); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}

@@ -199,13 +199,8 @@ func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) er
 	if err := collectorTable(w, o.Collectors, now); err != nil {
 		return err
 	}
-	if err := deliveryTable(w, o.Deliveries, now); err != nil {
+	if err := deliveryTable(w, o.Deliveries, o.Silenced, now); err != nil {
 		return err
-	}
-	for _, x := range o.Silenced {
-		if _, err := fmt.Fprintf(w, "  silenced: %s, by %s\n", x.Warning, x.By); err != nil {
-			return fmt.Errorf("write output: %w", err)
-		}
 	}
 	if len(o.Open) == 0 {
 		_, err := fmt.Fprintf(w, "no open warning; %d in the stream, digest %s\n", o.Warnings, o.Digest)

@@ -96,5 +96,5 @@ routes:
 			strings.Contains(status.out, fmt.Sprintf("%d warnings open", pods))
 	})
 	require.Zero(t, second.stop(), second.errs.String())
-	require.False(t, strings.Contains(second.errs.String(), "level=ERROR"), second.errs.String())
+	require.NotContains(t, second.errs.String(), "level=ERROR")
 }

@@ -87,8 +87,8 @@ func (s *serving) run(ctx context.Context) error {
 }
 
 func (s *serving) pending() bool {
-	_, any := s.Router.Next()
-	return any
+	_, waits := s.Router.Next()
+	return waits
 }
 
 // owned reports whether the state is ours, as far as we know.

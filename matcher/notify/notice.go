@@ -59,14 +59,16 @@ type Count struct {
 // tally counts values; its zero value is empty.
 type tally map[string]int
 
-func (t *tally) add(of string, n int) {
+// with returns it with one more of a value.
+func (t tally) with(of string) tally {
 	if of == "" {
-		return
+		return t
 	}
-	if *t == nil {
-		*t = tally{}
+	if t == nil {
+		t = tally{}
 	}
-	(*t)[of] += n
+	t[of]++
+	return t
 }
 
 // maxCounts bounds the values of a digest; the rest is counted together.

@@ -43,62 +43,74 @@ type Problem struct {
 func CompileRoutes(list []Route, names []string) (Routes, []Problem) {
 	var all Routes
 	var problems []Problem
-	add := func(path, mend, format string, args ...any) {
-		problems = append(problems, Problem{path, fmt.Sprintf(format, args...), mend})
-	}
 	seen := map[string]bool{}
 	for i, r := range list {
-		path := fmt.Sprintf("routes[%d]", i)
+		c := routeCheck{at: fmt.Sprintf("routes[%d]", i)}
 		if r.Name == "" {
 			r.Name = fmt.Sprintf("route %d", i+1)
 		}
 		if seen[r.Name] {
-			add(path+".name", "give each route a name of its own", "the name %q stands twice", r.Name)
+			c.add(".name", "give each route a name of its own", "the name %q stands twice", r.Name)
 		}
 		seen[r.Name] = true
-		c := compiledRoute{Route: r}
-		for j, s := range r.Match {
-			m, err := ParseMatcher(s)
-			if err != nil {
-				add(fmt.Sprintf("%s.match[%d]", path, j), "", "%v", err)
-			}
-			c.match = append(c.match, m)
+		match := c.route(&r, names)
+		switch last := i == len(list)-1; {
+		case !last && len(r.Match) == 0 && !r.Continue:
+			c.add("", "move it to the end, give it a match, or set continue", "the route takes everything, so that none after it is ever looked at")
+		case last && len(r.Match) > 0:
+			c.add(".match", "add a last route with `to` and no match", "a warning that no route matches would go nowhere: the last route must take what is left")
 		}
-		if len(r.To) == 0 {
-			add(path, "name the destinations in to", "the route leads nowhere")
-		}
-		for j, to := range r.To {
-			if !slices.Contains(names, to) {
-				add(fmt.Sprintf("%s.to[%d]", path, j), "use one of: "+orNone(names), "there is no destination %q", to)
-			}
-		}
-		for j, label := range r.GroupBy {
-			if strings.TrimSpace(label) == "" || strings.ContainsAny(label, "=!~ ") {
-				add(fmt.Sprintf("%s.group_by[%d]", path, j), "use labels, such as signature and namespace, or [id] for every warning alone", "%q is no label", label)
-			}
-		}
-		for _, d := range []struct {
-			name  string
-			value *signatures.Duration
-		}{{"group_wait", r.GroupWait}, {"group_interval", r.GroupInterval}} {
-			if d.value != nil && (*d.value < 0 || time.Duration(*d.value) > 24*time.Hour) {
-				add(path+"."+d.name, "use 0s to 24h", "%s is no time to wait", time.Duration(*d.value))
-			}
-		}
-		if r.Budget != nil {
-			if err := r.Budget.check(); err != nil {
-				add(path+".budget", "", "%v", err)
-			}
-		}
-		if len(r.Match) == 0 && !r.Continue && i < len(list)-1 {
-			add(path, "move it to the end, give it a match, or set continue", "the route takes everything, so that none after it is ever looked at")
-		}
-		if i == len(list)-1 && len(r.Match) > 0 {
-			add(path+".match", "add a last route with `to` and no match", "a warning that no route matches would go nowhere: the last route must take what is left")
-		}
-		all.list = append(all.list, c)
+		all.list, problems = append(all.list, compiledRoute{r, match}), append(problems, c.problems...)
 	}
 	return all, problems
+}
+
+// routeCheck collects what is wrong with the route at a place.
+type routeCheck struct {
+	at       string
+	problems []Problem
+}
+
+func (c *routeCheck) add(field, mend, format string, args ...any) {
+	c.problems = append(c.problems, Problem{c.at + field, fmt.Sprintf(format, args...), mend})
+}
+
+// route checks what a route says for itself, and returns its matchers.
+func (c *routeCheck) route(r *Route, names []string) (match Matchers) {
+	for j, s := range r.Match {
+		m, err := ParseMatcher(s)
+		if err != nil {
+			c.add(fmt.Sprintf(".match[%d]", j), "", "%v", err)
+		}
+		match = append(match, m)
+	}
+	if len(r.To) == 0 {
+		c.add("", "name the destinations in to", "the route leads nowhere")
+	}
+	for j, to := range r.To {
+		if !slices.Contains(names, to) {
+			c.add(fmt.Sprintf(".to[%d]", j), "use one of: "+orNone(names), "there is no destination %q", to)
+		}
+	}
+	for j, label := range r.GroupBy {
+		if strings.TrimSpace(label) == "" || strings.ContainsAny(label, "=!~ ") {
+			c.add(fmt.Sprintf(".group_by[%d]", j), "use labels, such as signature and namespace, or [id] for every warning alone", "%q is no label", label)
+		}
+	}
+	for _, d := range []struct {
+		field string
+		value *signatures.Duration
+	}{{".group_wait", r.GroupWait}, {".group_interval", r.GroupInterval}} {
+		if d.value != nil && (*d.value < 0 || time.Duration(*d.value) > 24*time.Hour) {
+			c.add(d.field, "use 0s to 24h", "%s is no time to wait", time.Duration(*d.value))
+		}
+	}
+	if r.Budget != nil {
+		if err := r.Budget.check(); err != nil {
+			c.add(".budget", "", "%v", err)
+		}
+	}
+	return match
 }
 
 func orNone(names []string) string {

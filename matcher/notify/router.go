@@ -165,7 +165,7 @@ func (r *Router) Take(w matcher.Warning, position uint64, now time.Time) *Notice
 	if it != nil && w.Revision <= it.Warning.Revision {
 		return nil
 	}
-	route := noRoute
+	var route int
 	if it != nil {
 		route = it.Route
 		for k, v := range it.Places { // what is not among the latest evidence any more
@@ -312,10 +312,10 @@ func (r *Router) uncounted(w *matcher.Warning, l Labels, ln *lane, now time.Time
 	}
 	u := &ln.Uncounted
 	u.Total++
-	u.States.add(string(w.State), 1)
-	u.Signatures.add(w.Signature, 1)
-	u.Namespaces.add(l["namespace"], 1)
-	u.Nodes.add(l["node"], 1)
+	u.States = u.States.with(string(w.State))
+	u.Signatures = u.Signatures.with(w.Signature)
+	u.Namespaces = u.Namespaces.with(l["namespace"])
+	u.Nodes = u.Nodes.with(l["node"])
 }
 
 // drop forgets an item.

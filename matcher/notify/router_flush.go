@@ -278,7 +278,7 @@ func (f *flush) digest() {
 	f.told(news, len(n.Warnings))
 	n.Over = true
 	for _, g := range f.r.st.Groups {
-		n.Over = n.Over && !(g.Digested && f.r.manner(g.route).lane == f.name)
+		n.Over = n.Over && (!g.Digested || f.r.manner(g.route).lane != f.name)
 	}
 	if !again || !f.r.o.Replaces {
 		ln.Spent.spend(m.budget, f.now)
@@ -316,11 +316,11 @@ func digestOf(items []*item, more *uncounted) *Digest {
 	}
 	for i, it := range items {
 		w := &it.Warning
-		u.States.add(string(w.State), 1)
-		u.Signatures.add(w.Signature, 1)
+		u.States = u.States.with(string(w.State))
+		u.Signatures = u.Signatures.with(w.Signature)
 		l := it.labels()
-		u.Namespaces.add(l["namespace"], 1)
-		u.Nodes.add(l["node"], 1)
+		u.Namespaces = u.Namespaces.with(l["namespace"])
+		u.Nodes = u.Nodes.with(l["node"])
 		if i >= shown && len(d.Keys) < maxCounts {
 			d.Keys = append(d.Keys, w.Signature+" "+w.KeyText+" ("+string(w.State)+")")
 		}
@@ -355,7 +355,7 @@ func (r *Router) news(g *group, now time.Time) []*item {
 		if it.News.IsZero() || it.Held != "" {
 			continue
 		}
-		if !(it.Told.ever() && it.Warning.State.Final()) && len(r.silences)+len(r.o.Maintenance)+len(r.o.Inhibit) > 0 {
+		if (!it.Told.ever() || !it.Warning.State.Final()) && len(r.silences)+len(r.o.Maintenance)+len(r.o.Inhibit) > 0 {
 			if by := r.holder(it, it.labels(), now); by != "" {
 				if r.hold(it, by); it.Warning.State.Final() {
 					r.drop(it) // it came and went, and what holds it back explains it

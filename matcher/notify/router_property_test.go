@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -177,7 +178,7 @@ func lives(rng *rand.Rand, n int) []matcher.Warning {
 		switch x := rng.IntN(10); {
 		case x < 3: // nothing new for a person
 		case x < 5 && len(w.Reached) < 3:
-			w.Reached = append(w.Reached[:len(w.Reached):len(w.Reached)], matcher.Reached{Stage: "b", Time: at})
+			w.Reached = append(slices.Clip(w.Reached), matcher.Reached{Stage: "b", Time: at})
 		case x < 6 && w.State == matcher.Forming:
 			w.State = matcher.Imminent
 		case x < 7 && w.State != matcher.InIncident:
@@ -271,7 +272,7 @@ func play(t *testing.T, seed uint64) {
 				End: w.now.Add(time.Duration(1+rng.IntN(600)) * time.Second),
 			}, w.now)
 			require.NoError(t, err)
-			w.silences, w.holds = append(w.silences[:len(w.silences):len(w.silences)], s), true
+			w.silences, w.holds = append(slices.Clip(w.silences), s), true
 			w.r.Silences(w.silences)
 		}
 	}

@@ -132,7 +132,7 @@ func TestSymptomsOfOneFailureAreToldInOneThread(t *testing.T) {
 	}
 	thread := func(w matcher.Warning) string {
 		d.r.Take(w, 0, d.now)
-		d.pass(time.Minute)
+		d.pass(4 * time.Minute)
 		for key, g := range d.r.st.Groups {
 			if g.members[w.ID] != nil {
 				require.NotEmpty(t, g.Thread, key)
