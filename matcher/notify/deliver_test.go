@@ -362,7 +362,7 @@ func surviveKills(t *testing.T, seed uint64, person bool) {
 			p.give(a.tap)
 		}
 	}
-	time.Sleep(6 * time.Hour)
+	time.Sleep(2 * time.Hour)
 	synctest.Wait()
 	kill(a)
 	kill(b)

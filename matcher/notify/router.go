@@ -28,6 +28,7 @@ type Router struct {
 	checked  time.Time
 	held     int
 	encoder  *zstd.Encoder
+	decoder  *zstd.Decoder
 
 	keyed, within map[string]string // groups by the places that their warnings are of, and that they lie in
 	records       map[uint64]string // groups by the records of evidence

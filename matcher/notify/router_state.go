@@ -138,12 +138,14 @@ func (r *Router) Restore(stored []byte) error {
 		fail := func(err error) error {
 			return fmt.Errorf("read the delivery state of %s: %w", r.o.Destination, err)
 		}
-		d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxState), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return fail(err)
+		if r.decoder == nil {
+			d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxState), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+			if err != nil {
+				return fail(err)
+			}
+			r.decoder = d
 		}
-		defer d.Close()
-		b, err := d.DecodeAll(stored, nil)
+		b, err := r.decoder.DecodeAll(stored, nil)
 		if err != nil {
 			return fail(err)
 		}
