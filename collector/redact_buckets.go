@@ -66,13 +66,17 @@ func (f *filter) order() []int {
 
 // remember puts an anchor where compare finds it.
 func (f *filter) remember(a anchor) {
+	heads := []*uint16{&f.heads[headOf(a.want)]}
 	if a.mask != 1<<32-1 {
-		f.short = append(f.short, a)
-		return
+		heads = heads[:0]
+		for _, c := range f.marks[a.mark].variants(0) {
+			heads = append(heads, &f.firsts[c])
+		}
 	}
-	h := headOf(a.want)
-	f.exact = append(f.exact, link{a, f.heads[h]})
-	f.heads[h] = uint16(len(f.exact))
+	for _, head := range heads {
+		f.links = append(f.links, link{a, *head})
+		*head = uint16(len(f.links))
+	}
 }
 
 // unplace takes a mark out of its bucket.

@@ -15,16 +15,16 @@ type filter struct {
 	marks   []mark
 	buckets [teddy.Buckets][]int // numbers of marks
 	tables  teddy.Tables
-	pairs   *pairs // nil where teddy is used
-	short   []anchor
-	heads   [1 << headBits]uint16 // the first anchor of a hash in exact, plus one
-	exact   []link
+	pairs   *pairs                // nil where teddy is used
+	heads   [1 << headBits]uint16 // the first anchor of four bytes of a hash, plus one
+	firsts  [256]uint16           // the first anchor of a short mark with a first byte, plus one
+	links   []link
 }
 
 // headBits makes the table so large that nine of ten chance hits end at an empty head.
 const headBits = 10
 
-// link is an anchor of four bytes, and the next one that has its hash, plus one.
+// link is an anchor, and the next one of its hash or first byte, plus one.
 type link struct {
 	anchor
 
@@ -94,27 +94,29 @@ func (f *filter) appendPlaces(dst []uint32, text []byte) []uint32 {
 func (f *filter) compare(dst []placed, places []uint32, text []byte) []placed {
 	for _, p := range places {
 		x := load4(text, int(p))
-		for i := range f.short {
-			if a := &f.short[i]; (x|a.fold)&a.mask == a.want {
-				dst = f.appendIf(dst, a.mark, text, int(p))
-			}
+		if i := f.firsts[byte(x)]; i != 0 {
+			dst = f.follow(dst, i, x, text, int(p))
 		}
-		for i := f.heads[headOf(x)]; i != 0; i = f.exact[i-1].next {
-			if a := &f.exact[i-1]; x|a.fold == a.want {
-				dst = f.appendIf(dst, a.mark, text, int(p))
-			}
+		if i := f.heads[headOf(x)]; i != 0 {
+			dst = f.follow(dst, i, x, text, int(p))
 		}
 	}
 	return dst
 }
 
-// appendIf appends a mark when it stands in text with its anchor at p.
-func (f *filter) appendIf(dst []placed, mark uint16, text []byte, p int) []placed {
-	m := &f.marks[mark]
-	if !m.stands(text, p-m.at) {
-		return dst
+// follow appends the marks of a chain of links that stand in text with their anchors at p, where the bytes x are.
+func (f *filter) follow(dst []placed, i uint16, x uint32, text []byte, p int) []placed {
+	for i != 0 {
+		a := &f.links[i-1]
+		i = a.next
+		if (x|a.fold)&a.mask != a.want {
+			continue
+		}
+		if m := &f.marks[a.mark]; m.stands(text, p-m.at) {
+			dst = append(dst, placed{p - m.at, p, a.mark})
+		}
 	}
-	return append(dst, placed{p - m.at, p, mark})
+	return dst
 }
 
 // headOf hashes four bytes, the cases of letters alike.
