@@ -70,7 +70,7 @@ func (s shared) Add(r *record.Record) {
 
 func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
 	err := add(r)
-	if errors.Is(err, record.ErrFull) {
+	if err != nil && errors.Is(err, record.ErrFull) {
 		b.cut(false)
 		err = add(r)
 	}
