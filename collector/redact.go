@@ -16,6 +16,7 @@ const removed = "[removed]"
 type redactor struct {
 	secrets *Secrets
 	buf     []byte
+	told    []byte // the text of a change
 	attrs   record.Attrs
 	value   []byte
 	placed  []placed
@@ -30,6 +31,20 @@ func newRedactor(s *Secrets) *redactor {
 		s = standardSecrets()
 	}
 	return &redactor{secrets: s}
+}
+
+// Cleaner returns what takes the secrets out of a record that no collector sent, and tells how many there were. It belongs to one goroutine, and
+// what it changes is valid until its next call.
+func (s *Secrets) Cleaner() func(r *record.Record) int { return newRedactor(s).whole }
+
+// whole takes the secrets out of a record of its own, its text too, and returns how many there were.
+func (r *redactor) whole(rec *record.Record) int {
+	n := r.record(rec)
+	text, more := r.redact(rec.Text)
+	if more > 0 { // what stands for a secret may be longer than it
+		rec.Text = text[:min(len(text), record.MaxText)]
+	}
+	return n + more
 }
 
 // record takes the secrets out of r's attributes, and out of the text of a change that says what they are; and returns how many there were. What is
@@ -262,9 +277,9 @@ func (r *redactor) change(rec *record.Record) int {
 		return 0
 	}
 	rec.Attrs = r.attrs
-	r.buf = append(append(r.buf[:0], path...), ": "...)
-	r.buf = append(append(append(r.buf, r.attrs.Value(record.ChangeFrom)...), " -> "...), r.attrs.Value(record.ChangeTo)...)
-	rec.Text = r.buf
+	r.told = append(append(r.told[:0], path...), ": "...)
+	r.told = append(append(append(r.told, r.attrs.Value(record.ChangeFrom)...), " -> "...), r.attrs.Value(record.ChangeTo)...)
+	rec.Text = r.told
 	return n
 }
 

@@ -116,6 +116,10 @@ func TestSecretsAreRemovedFromAttributesAndChanges(t *testing.T) {
 			require.Equal(t, string(c.want.Text), string(got.Text))
 			require.Equal(t, c.want.Attrs, got.Attrs)
 			require.Equal(t, before.Attrs, c.give.Attrs, "what the collector gave is not written to")
+			alone := c.give
+			require.Equal(t, c.removed, standardSecrets().Cleaner()(&alone))
+			require.Equal(t, string(c.want.Text), string(alone.Text))
+			require.Equal(t, c.want.Attrs, alone.Attrs)
 		})
 	}
 }
