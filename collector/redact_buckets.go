@@ -167,7 +167,7 @@ func (h halves) with(o *halves) halves {
 }
 
 // chance estimates at which part of all places of logs the bucket finds something.
-func (h *halves) chance(shares *[256]float64) float64 {
+func (h halves) chance(shares *[256]float64) float64 {
 	p := 1.0
 	for place := range h {
 		sum := 0.0

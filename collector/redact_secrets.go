@@ -128,12 +128,10 @@ func (s *Secrets) pattern(i int, p SecretPattern) error {
 // known adds the marks of everything that is secret by itself.
 func (s *Secrets) known(email bool) {
 	if s.on[fieldKind] {
-		for _, m := range [...]mark{
-			{text: "password"}, {text: "passwd"}, {text: "passphrase"}, {text: "_pass"}, {text: "secret"}, {text: "token"},
-			{text: "amz-signature"}, {text: "identified by"}, {text: "key-data"}, {text: "?sig="}, {text: "&sig="},
+		for _, word := range [...]string{
+			"password", "passwd", "passphrase", "_pass", "secret", "token", "amz-signature", "identified by", "key-data", "?sig=", "&sig=",
 		} {
-			m.fold, m.rule = true, fieldSecret
-			s.add(m)
+			s.add(mark{text: word, fold: true, rule: fieldSecret})
 		}
 		for _, end := range "\\\"'] \t=:" { // it is the end of a name; alone it would be found by three bytes
 			s.add(mark{text: "pwd" + string(end), fold: true, rule: fieldSecret})

@@ -38,15 +38,15 @@ func inOrder(all []placed) []placed {
 }
 
 // filters are the ways in which marks are looked for on this machine, and anywhere.
-func filters(t testing.TB, o SecretOptions) map[string]*Secrets {
-	t.Helper()
+func filters(tb testing.TB, o SecretOptions) map[string]*Secrets {
+	tb.Helper()
 	all := map[string]*Secrets{}
 	for name, vector := range map[string]bool{"pairs": false, "vectors": true} {
 		if vector && !teddy.Available() {
 			continue
 		}
 		s, err := NewSecrets(o)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		s.build(vector)
 		all[name] = s
 	}
@@ -112,17 +112,17 @@ func slowly(s *Secrets, text []byte) (string, int) {
 }
 
 // batched gives texts to the redactor as a batch.
-func batched(t testing.TB, r *redactor, texts []string, room int) ([]string, int) {
-	t.Helper()
+func batched(tb testing.TB, r *redactor, texts []string, room int) ([]string, int) {
+	tb.Helper()
 	var b record.Builder
-	require.NoError(t, b.Reset(record.Header{Source: "x", Kinds: 1 << record.Log}))
+	require.NoError(tb, b.Reset(record.Header{Source: "x", Kinds: 1 << record.Log}))
 	for _, text := range texts {
-		require.NoError(t, b.Add(&record.Record{Kind: record.Log, Text: []byte(text)}))
+		require.NoError(tb, b.Add(&record.Record{Kind: record.Log, Text: []byte(text)}))
 	}
 	n := r.batch(&b, room)
 	var batch record.Batch
-	require.NoError(t, batch.Decode(b.AppendTo(nil)))
-	require.Equal(t, len(texts), batch.Len())
+	require.NoError(tb, batch.Decode(b.AppendTo(nil)))
+	require.Equal(tb, len(texts), batch.Len())
 	out := make([]string, len(texts))
 	for i := range out {
 		x := batch.At(i)
