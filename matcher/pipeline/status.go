@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/collector/stream"
-	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
 )
 
@@ -64,8 +63,8 @@ func (m *Matcher) Status() Status {
 		Program: p.Digest(), Signatures: p.Len(), Disarmed: p.Disarmed(), Refused: *m.refused.Load(),
 		Inputs: m.inputs.snapshot(), Open: map[string]int{}, Losses: losses, Dead: m.dead.last(), Store: m.c.Store.Sizes(),
 	}
-	for state, n := range open {
-		s.Open[string(state)] = n
+	for kind, n := range open {
+		s.Open[string(kind.State)] += n
 	}
 	for _, o := range m.owners {
 		if st := o.state.Load(); st != nil {
@@ -82,8 +81,8 @@ func (m *Matcher) Status() Status {
 func (m *Matcher) Hits() uint64 { return m.metrics.hits.Value() }
 
 // losses sums what was lost, by what it was, and the open warnings. Counts of nothing are left out.
-func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
-	losses, open := map[string]uint64{}, map[matcher.State]int{}
+func (m *Matcher) losses() (map[string]uint64, map[openKind]int) {
+	losses, open := map[string]uint64{}, map[openKind]int{}
 	for _, o := range m.owners {
 		st := o.state.Load()
 		if st == nil {
@@ -91,8 +90,8 @@ func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
 		}
 		addLosses(losses, &st.Tracker)
 		if st.Active {
-			for state, n := range st.Open {
-				open[state] += n
+			for kind, n := range st.Open {
+				open[kind] += n
 			}
 		}
 	}
