@@ -12,6 +12,7 @@ import (
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // pastOf is a history that is known.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
 )
 
@@ -58,6 +59,7 @@ func StatusOf(b []byte) (Status, error) {
 func (m *Matcher) Status() Status {
 	p := m.program.Load()
 	losses, open := m.losses()
+	maps.DeleteFunc(losses, func(_ string, n uint64) bool { return n == 0 })
 	s := Status{
 		Instance: m.c.Instance, Version: m.c.Version, Began: m.began.UTC(), Time: m.c.Now().UTC(),
 		Program: p.Digest(), Signatures: p.Len(), Disarmed: p.Disarmed(), Refused: *m.refused.Load(),
@@ -80,9 +82,11 @@ func (m *Matcher) Status() Status {
 // Hits returns how many hits were found.
 func (m *Matcher) Hits() uint64 { return m.metrics.hits.Value() }
 
-// losses sums what was lost, by what it was, and the open warnings. Counts of nothing are left out.
+// losses sums what was lost, by what it was, and the open warnings. Counts of nothing are there too: a counter that appears with its first loss
+// shows no increase.
 func (m *Matcher) losses() (map[string]uint64, map[openKind]int) {
 	losses, open := map[string]uint64{}, map[openKind]int{}
+	addLosses(losses, &matcher.Stats{})
 	for _, o := range m.owners {
 		st := o.state.Load()
 		if st == nil {
@@ -107,7 +111,6 @@ func (m *Matcher) losses() (map[string]uint64, map[openKind]int) {
 	} {
 		losses[what] += c.Value()
 	}
-	maps.DeleteFunc(losses, func(_ string, n uint64) bool { return n == 0 })
 	return losses, open
 }
 
