@@ -12,7 +12,7 @@ const (
 	scraped = time.Minute
 )
 
-func fired(r *Rule, c *signatures.AlertCondition, at signatures.Duration, state string) signatures.TestRecord {
+func fired(c *signatures.AlertCondition, at signatures.Duration, state string) signatures.TestRecord {
 	l := map[string]string{}
 	for name, m := range c.Labels {
 		l[name] = m.Equals[0]
@@ -27,10 +27,10 @@ func alertTests(r *Rule, c *signatures.AlertCondition) []signatures.Test {
 	return []signatures.Test{
 		{
 			Name: "it fires and is resolved", Until: 2 * later,
-			Records: []signatures.TestRecord{fired(r, c, 0, "firing"), fired(r, c, later, "resolved")},
+			Records: []signatures.TestRecord{fired(c, 0, "firing"), fired(c, later, "resolved")},
 			Expect:  []signatures.Expect{{State: "imminent"}, {State: "averted"}},
 		},
-		{Name: "another alert fires", Until: later, Records: []signatures.TestRecord{fired(r, &other, 0, "firing")}, Expect: []signatures.Expect{}},
+		{Name: "another alert fires", Until: later, Records: []signatures.TestRecord{fired(&other, 0, "firing")}, Expect: []signatures.Expect{}},
 	}
 }
 
@@ -86,16 +86,16 @@ func (d *drafter) incidentTests(r *Rule, s *signatures.Signature) []signatures.T
 	}
 	records := []signatures.TestRecord{}
 	for i := range s.Stages {
-		records = append(records, fired(r, s.Stages[i].When.Alert, signatures.Duration(i)*later, "firing"))
+		records = append(records, fired(s.Stages[i].When.Alert, signatures.Duration(i)*later, "firing"))
 	}
 	last := signatures.Duration(len(records)) * later
 	expect := []signatures.Expect{{State: "imminent"}, {State: "incident"}, {State: "resolved"}}
 	if len(s.Stages) > 1 {
 		expect = append([]signatures.Expect{{State: "forming"}}, expect...)
 	}
-	records = append(records, fired(r, s.Incident.When.Alert, last, "firing"), fired(r, s.Incident.When.Alert, last+later, "resolved"))
+	records = append(records, fired(s.Incident.When.Alert, last, "firing"), fired(s.Incident.When.Alert, last+later, "resolved"))
 	return []signatures.Test{
 		{Name: "the stages, then the alert", Until: last + 2*later, Records: records, Expect: expect},
-		{Name: "the alert alone", Until: later, Records: []signatures.TestRecord{fired(r, s.Incident.When.Alert, 0, "firing")}, Expect: []signatures.Expect{}},
+		{Name: "the alert alone", Until: later, Records: []signatures.TestRecord{fired(s.Incident.When.Alert, 0, "firing")}, Expect: []signatures.Expect{}},
 	}
 }

@@ -221,10 +221,7 @@ func (x over) past(s *store, now time.Duration) (all []element, points [][]sampl
 		return all, points
 	}
 	index := map[string]int{}
-	from := (now - x.window).Truncate(x.step)
-	if now < x.window { // truncation goes towards zero
-		from = -((x.window - now + x.step - 1) / x.step * x.step)
-	}
+	from := (now - x.window).Truncate(x.step) // towards zero, before which there is nothing
 	for t := from; t <= now; t += x.step {
 		if t <= now-x.window {
 			continue

@@ -177,12 +177,12 @@ func (o Options) severity(s signatures.Severity) string {
 // matcherRules are those on forewarn's own metrics, one for each state that a warning can come to be in.
 func (o Options) matcherRules(s *signatures.Signature) (out []generated) {
 	tells := map[string]string{
-		"forming":  "An early stage was seen of {{ $value }} warnings, and not yet all of them.",
-		"imminent": "Everything that comes before the incident was seen of {{ $value }} warnings, or a forecast says that it is near.",
-		"incident": "It has happened, in {{ $value }} warnings.",
+		"forming":  "An early stage was seen, and not yet all of them. Open warnings: {{ $value }}.",
+		"imminent": "Everything that comes before the incident was seen, or a forecast says that it is near. Open warnings: {{ $value }}.",
+		"incident": "It has happened. Open warnings: {{ $value }}.",
 	}
 	if s.Incident != nil && s.Incident.Title != "" {
-		tells["incident"] = plain(s.Incident.Title) + ": {{ $value }} warnings."
+		tells["incident"] = plain(s.Incident.Title) + ". Open warnings: {{ $value }}."
 	}
 	for _, state := range states(s) {
 		zero := 0.0

@@ -94,6 +94,9 @@ clear: {quiet: 1h}
 		`max_over_time(( min_over_time(m{namespace!="",pod!=""}[30m]) > 5 and m{namespace!="",pod!=""} offset 30m > 5 )[1h:5m])`,
 		squeeze(rungs[1].query.text(0)), "the stage before was held within the time after which the warning would have ended")
 	require.Equal(t, `m{namespace="shop"} > 9`, rungs[2].query.text(0))
+
+	x := guarded(selector{"m", []labelMatcher{{"container", "=~", ".+"}, {"pod", "!=", "x"}}}, []string{"namespace", "pod", "container"})
+	require.Equal(t, `m{container=~".+",pod!="x",namespace!="",pod!=""}`, x.text(0), "a label that may be absent is asked to be there")
 }
 
 func TestWhatHasNoFaithfulPromQLSaysWhy(t *testing.T) {

@@ -156,7 +156,7 @@ func guarded(q query, on []string) query {
 	guard := func(x selector) selector {
 		x.matchers = slices.Clone(x.matchers)
 		for _, name := range on {
-			if name != "node" && name != "instance" && !slices.ContainsFunc(x.matchers, func(m labelMatcher) bool { return m.name == name && m.op == "=" || m.value == ".+" }) {
+			if name != "node" && name != "instance" && !slices.ContainsFunc(x.matchers, func(m labelMatcher) bool { return m.name == name && m.op != "!=" && m.value != "" }) {
 				x.matchers = append(x.matchers, labelMatcher{name, "!=", ""})
 			}
 		}

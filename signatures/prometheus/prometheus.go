@@ -52,7 +52,11 @@ const minute = time.Minute
 
 // grid is d divided by parts, as whole minutes, at least one: how far apart a subquery looks.
 func grid(d time.Duration, parts int) time.Duration {
-	return max(minute, (d/time.Duration(parts)+minute-1)/minute*minute)
+	part := d / time.Duration(parts)
+	if whole := part.Truncate(minute); whole == part && part > 0 {
+		return part
+	}
+	return part.Truncate(minute) + minute
 }
 
 func span(d time.Duration) string { return model.Duration(cmp.Or(d, minute)).String() }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,47 +20,61 @@ type token struct {
 // tokens takes an expression apart, comments and white space left out. why says what makes that impossible.
 func tokens(expr string) (out []token, why string) {
 	for i := 0; i < len(expr); {
+		n := 1
 		switch c := expr[i]; {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-			i++
 		case c == '#':
-			for i < len(expr) && expr[i] != '\n' {
-				i++
+			if n = strings.IndexByte(expr[i:], '\n'); n < 0 {
+				return out, ""
 			}
 		case c == '"' || c == '\'' || c == '`':
-			j := i + 1
-			for j < len(expr) && expr[j] != c {
-				if expr[j] == '\\' && c != '`' {
-					j++
-				}
-				j++
-			}
-			if j >= len(expr) {
+			n = stringEnd(expr[i:])
+			if n < 0 {
 				return nil, fmt.Sprintf("a string that begins with %c does not end", c)
 			}
-			text, err := unquote(expr[i : j+1])
+			text, err := unquote(expr[i : i+n])
 			if err != nil {
-				return nil, fmt.Sprintf("%.40s is no string", expr[i:j+1])
+				return nil, fmt.Sprintf("%.40s is no string", expr[i:i+n])
 			}
 			out = append(out, token{'s', text})
-			i = j + 1
 		case isWord(c):
-			j := i
-			for j < len(expr) && (isWord(expr[j]) || (expr[j] == '+' || expr[j] == '-') && j > i && (expr[j-1] == 'e' || expr[j-1] == 'E') && expr[i] >= '0' && expr[i] <= '9' && !strings.HasPrefix(expr[i:j], "0x")) {
-				j++
-			}
-			out = append(out, token{'w', expr[i:j]})
-			i = j
+			n = wordEnd(expr[i:])
+			out = append(out, token{'w', expr[i : i+n]})
 		default:
-			n := 1
-			if i+1 < len(expr) && strings.Contains("== != =~ !~ >= <=", expr[i:i+2]) && expr[i+1] != ' ' {
+			if i+1 < len(expr) && slices.Contains([]string{"==", "!=", "=~", "!~", ">=", "<="}, expr[i:i+2]) {
 				n = 2
 			}
 			out = append(out, token{'o', expr[i : i+n]})
-			i += n
 		}
+		i += n
 	}
 	return out, ""
+}
+
+// stringEnd is how long the string is that s begins with, quotes included; -1 when it does not end.
+func stringEnd(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == s[0]:
+			return i + 1
+		case s[i] == '\\' && s[0] != '`':
+			i++
+		}
+	}
+	return -1
+}
+
+// wordEnd is how long the word or number is that s begins with.
+func wordEnd(s string) int {
+	number := s[0] >= '0' && s[0] <= '9' || s[0] == '.'
+	i := 1
+	for ; i < len(s); i++ {
+		exponent := number && (s[i] == '+' || s[i] == '-') && (s[i-1] == 'e' || s[i-1] == 'E') && !strings.HasPrefix(s, "0x")
+		if !isWord(s[i]) && !exponent {
+			break
+		}
+	}
+	return i
 }
 
 func isWord(c byte) bool {

@@ -168,7 +168,7 @@ scrape_configs:
 	a := firing(t, url)
 	require.Len(t, a, 2, "and nothing else: %v", a)
 	require.Equal(t, "high", a["ForewarnIngressReloadFailedImminent"].Labels["severity"])
-	require.Contains(t, a["ForewarnIngressReloadFailedImminent"].Annotations["description"], "of 1 warnings")
+	require.Contains(t, a["ForewarnIngressReloadFailedImminent"].Annotations["description"], "Open warnings: 1.")
 	require.Equal(t, "/", a["NodeReadonlyFilesystemIncident"].Labels["mountpoint"])
 	require.NotEmpty(t, a["NodeReadonlyFilesystemIncident"].Annotations["remedy"])
 
