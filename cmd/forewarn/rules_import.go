@@ -46,11 +46,11 @@ the same name that are less severe. Where nothing is known the draft says where 
 				return err
 			}
 			tellDrafts(g.err, &drafts)
-			switch bad := len(signatures.Errors(problems)); {
-			case bad > 0:
-				return exitError{exitRefused, errors.New("what is told above is left out, and the rest was drafted")}
+			switch {
 			case len(drafts.Signatures) == 0:
-				return exitError{exitRefused, errors.New("no alerting rule was found")}
+				return exitError{exitRefused, errors.New("no alerting rule was found: name rule files of Prometheus, or PrometheusRule objects")}
+			case len(signatures.Errors(problems)) > 0:
+				return exitError{exitRefused, errors.New("what is told above is left out, and the rest was drafted")}
 			}
 			return nil
 		},

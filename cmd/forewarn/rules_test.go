@@ -135,7 +135,7 @@ func TestImportedRulesAreSignaturesThatWork(t *testing.T) {
 		require.Zero(t, a.code, a.err)
 		require.Contains(t, a.err, "10 signatures drafted")
 		require.Contains(t, a.err, "1 recording rule left where they are")
-		require.Contains(t, a.err, "warning: a ServiceMonitor holds no alerting rules")
+		require.Contains(t, a.err, "warning: objects that hold no alerting rules are passed over: ServiceMonitor")
 		a = cli(t, "signature", "lint", dir)
 		require.Zero(t, a.code, a.out)
 		a = cli(t, "signature", "test", dir)

@@ -20,7 +20,7 @@ const (
 
 // Read reads the groups of a file: a rule file of Prometheus, PrometheusRule objects, or lists of them, in any number of YAML documents. Every
 // problem comes with its place; a rule or a group that has one is left out and the others are read. Objects of other kinds are passed over with
-// a warning.
+// one warning.
 func Read(file string, src []byte) ([]Group, []signatures.Problem) {
 	r := &reader{file: file, keys: map[*yaml.Node]place{}}
 	text := strings.TrimPrefix(string(src), "\xef\xbb\xbf")
@@ -43,6 +43,9 @@ func Read(file string, src []byte) ([]Group, []signatures.Problem) {
 		found = true
 		r.document(doc)
 	}
+	if len(r.passed) > 0 {
+		r.problem(signatures.LevelWarning, r.passedAt, "objects that hold no alerting rules are passed over: "+strings.Join(r.passed, ", "), "")
+	}
 	if !found && len(r.problems) == 0 {
 		r.problem(signatures.LevelError, place{1, 1}, "the file is empty", "name a file with groups of rules, or a PrometheusRule")
 	}
@@ -56,6 +59,8 @@ type reader struct {
 	problems []signatures.Problem
 	nodes    int
 	keys     map[*yaml.Node]place // of the fields' values
+	passed   []string             // kinds of objects that hold no rules
+	passedAt place                // the first of them
 }
 
 // parse reads one document; its nodes have the lines of the file.
@@ -131,7 +136,12 @@ func (r *reader) document(n *yaml.Node) {
 			r.document(item)
 		}
 	case kind != "":
-		r.problem(signatures.LevelWarning, m.place("kind", n), "a "+kind+" holds no alerting rules and is passed over", "")
+		if len(r.passed) == 0 {
+			r.passedAt = m.place("kind", n)
+		}
+		if !slices.Contains(r.passed, kind) {
+			r.passed = append(r.passed, kind)
+		}
 	default:
 		r.problem(signatures.LevelError, at(n), "there are no groups", "a rule file begins with groups:, a PrometheusRule has them under spec")
 	}
