@@ -89,7 +89,7 @@ func (d *drafter) draft(group string, r *Rule) {
 	case d.incident:
 		s.Incident = &signatures.Incident{Title: r.Alert + " fires", When: fires}
 		s.Stages = d.before(s.ID, r, sample, exact)
-		s.Tests = d.incidentTests(r, s)
+		s.Tests = incidentTests(s)
 	case exact:
 		d.out.Measured++
 		sample.For = signatures.Duration(r.For)

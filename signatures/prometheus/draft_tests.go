@@ -79,7 +79,7 @@ func exampleLabels(conditions map[string]signatures.Match) (map[string]string, b
 }
 
 // incidentTests are those of a draft in which the alert is the incident.
-func (d *drafter) incidentTests(r *Rule, s *signatures.Signature) []signatures.Test {
+func incidentTests(s *signatures.Signature) []signatures.Test {
 	first := s.Stages[0].When
 	if first.Alert == nil {
 		return nil // a person writes them with the values that they know
