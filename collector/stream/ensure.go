@@ -51,7 +51,7 @@ func (s *Stream) EnsureStreams(ctx context.Context) error {
 			return fmt.Errorf("prepare bucket %s: %w", name, err)
 		}
 	}
-	return nil
+	return s.ensureThreads(ctx)
 }
 
 func (s *Stream) ensure(ctx context.Context, l layout) error {
@@ -126,5 +126,5 @@ func (s *Stream) names() []string {
 	for _, l := range s.opts.layouts() {
 		names = append(names, l.name)
 	}
-	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket)
+	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket, "KV_"+threadsBucket)
 }
