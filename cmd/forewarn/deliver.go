@@ -34,9 +34,8 @@ func (p *process) destinations() ([]destination, error) {
 	for name, n := range p.notifiers {
 		all = append(all, destination{name: name, notifier: n})
 	}
-	client := &http.Client{}
 	for _, d := range p.settings.Notify {
-		n, err := notify.New(d, p.out, p.style(), client)
+		n, err := notify.New(d, notify.Env{Out: p.out, Style: p.style()})
 		if err != nil {
 			return nil, err
 		}

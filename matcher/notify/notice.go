@@ -1,10 +1,6 @@
 package notify
 
-import (
-	"strconv"
-
-	"github.com/forewarn/forewarn/matcher"
-)
+import "github.com/forewarn/forewarn/matcher"
 
 // Notice is one message to one destination: a new revision of a warning, or several warnings that are told together.
 type Notice struct {
@@ -18,5 +14,5 @@ type Notice struct {
 
 // Single is the notice of one warning alone.
 func Single(w matcher.Warning) Notice {
-	return Notice{ID: w.ID + "-" + strconv.FormatUint(uint64(w.Revision), 10), Thread: w.ID, Warnings: []matcher.Warning{w}}
+	return Notice{ID: revisionID(&w), Thread: w.ID, Warnings: []matcher.Warning{w}}
 }
