@@ -29,6 +29,7 @@ func kinds() []kind {
 			name: "alertmanager", takes: []string{"urls", "token_file", "username", "password_file", "ca_file", "interval", "templates"}, needs: []string{"urls"},
 			mend: map[string]string{"urls": "name every peer, such as http://alertmanager-0:9093"}, make: makeAlertmanager,
 		},
+		{name: "slack", takes: []string{"url_file", "token_file", "channel", "urls", "ca_file", "templates"}, make: makeSlack},
 	}
 }
 
@@ -52,9 +53,10 @@ func Types() []string {
 
 // Env is what notifiers reach the world by. The zero Env is sound: what is missing is replaced as the fields say.
 type Env struct {
-	Out    io.Writer // of terminal and json; nil discards
-	Style  Style     // of terminal
-	Client *http.Client
+	Out     io.Writer // of terminal and json; nil discards
+	Style   Style     // of terminal
+	Client  *http.Client
+	Threads Threads // where places in Slack are kept; nil keeps them in memory, for the life of the process
 	// Pretend puts made-up secrets in the place of those that files hold, so that what would be sent can be shown where the files are not.
 	Pretend bool
 }

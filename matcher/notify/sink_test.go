@@ -213,10 +213,16 @@ func several(n int) Notice {
 	return out
 }
 
+var (
+	_ Notifier = (*SlackHook)(nil)
+	_ Notifier = (*SlackBot)(nil)
+	_ Threads  = (*memory)(nil)
+)
+
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/contracts/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for _, f := range files {
 		s, err := jsonschema.NewCompiler().Compile(f)
 		require.NoError(t, err, f)
