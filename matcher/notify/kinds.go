@@ -30,6 +30,10 @@ func kinds() []kind {
 			mend: map[string]string{"urls": "name every peer, such as http://alertmanager-0:9093"}, make: makeAlertmanager,
 		},
 		{name: "slack", takes: []string{"url_file", "token_file", "channel", "urls", "ca_file", "templates"}, make: makeSlack},
+		{
+			name: "pagerduty", takes: []string{"key_file", "region", "urls", "ca_file", "templates"}, needs: []string{"key_file"},
+			mend: map[string]string{"key_file": "name a file with the integration key of an Events API v2 integration"}, make: makePagerDuty,
+		},
 	}
 }
 

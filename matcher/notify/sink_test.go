@@ -216,13 +216,14 @@ func several(n int) Notice {
 var (
 	_ Notifier = (*SlackHook)(nil)
 	_ Notifier = (*SlackBot)(nil)
+	_ Notifier = (*PagerDuty)(nil)
 	_ Threads  = (*memory)(nil)
 )
 
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/contracts/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for _, f := range files {
 		s, err := jsonschema.NewCompiler().Compile(f)
 		require.NoError(t, err, f)
