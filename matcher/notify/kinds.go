@@ -34,6 +34,10 @@ func kinds() []kind {
 			name: "pagerduty", takes: []string{"key_file", "region", "urls", "ca_file", "templates"}, needs: []string{"key_file"},
 			mend: map[string]string{"key_file": "name a file with the integration key of an Events API v2 integration"}, make: makePagerDuty,
 		},
+		{
+			name: "teams", takes: []string{"url_file", "ca_file", "templates"}, needs: []string{"url_file"},
+			mend: map[string]string{"url_file": "name a file with the URL of the workflow"}, make: makeTeams,
+		},
 	}
 }
 

@@ -217,13 +217,14 @@ var (
 	_ Notifier = (*SlackHook)(nil)
 	_ Notifier = (*SlackBot)(nil)
 	_ Notifier = (*PagerDuty)(nil)
+	_ Notifier = (*Teams)(nil)
 	_ Threads  = (*memory)(nil)
 )
 
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/contracts/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 4)
+	require.Len(t, files, 5)
 	for _, f := range files {
 		s, err := jsonschema.NewCompiler().Compile(f)
 		require.NoError(t, err, f)
