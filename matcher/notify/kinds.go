@@ -38,6 +38,10 @@ func kinds() []kind {
 			name: "teams", takes: []string{"url_file", "ca_file", "templates"}, needs: []string{"url_file"},
 			mend: map[string]string{"url_file": "name a file with the URL of the workflow"}, make: makeTeams,
 		},
+		{
+			name: "email", takes: []string{"smtp", "tls", "from", "to", "username", "password_file", "ca_file", "templates"}, needs: []string{"smtp", "from", "to"},
+			mend: map[string]string{"smtp": "write host and port, such as mail.example.org:587", "from": "write an address", "to": "list who gets it"}, make: makeEmail,
+		},
 	}
 }
 
@@ -65,6 +69,7 @@ type Env struct {
 	Style   Style     // of terminal
 	Client  *http.Client
 	Threads Threads // where places in Slack are kept; nil keeps them in memory, for the life of the process
+	Mail    Mailer  // of email; nil speaks SMTP
 	// Pretend puts made-up secrets in the place of those that files hold, so that what would be sent can be shown where the files are not.
 	Pretend bool
 }

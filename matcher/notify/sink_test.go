@@ -218,7 +218,9 @@ var (
 	_ Notifier = (*SlackBot)(nil)
 	_ Notifier = (*PagerDuty)(nil)
 	_ Notifier = (*Teams)(nil)
+	_ Notifier = (*Email)(nil)
 	_ Threads  = (*memory)(nil)
+	_ Mailer   = (*server)(nil)
 )
 
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
