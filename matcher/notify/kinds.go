@@ -42,6 +42,7 @@ func kinds() []kind {
 			name: "email", takes: []string{"smtp", "tls", "from", "to", "username", "password_file", "ca_file", "templates"}, needs: []string{"smtp", "from", "to"},
 			mend: map[string]string{"smtp": "write host and port, such as mail.example.org:587", "from": "write an address", "to": "list who gets it"}, make: makeEmail,
 		},
+		{name: "cloudevents", takes: []string{"urls", "token_file", "ca_file", "subject", "source", "mode"}, make: makeCloudEvents},
 	}
 }
 
@@ -69,6 +70,7 @@ type Env struct {
 	Style   Style     // of terminal
 	Client  *http.Client
 	Threads Threads // where places in Slack are kept; nil keeps them in memory, for the life of the process
+	Bus     Bus     // of cloudevents without urls; nil fails each delivery
 	Mail    Mailer  // of email; nil speaks SMTP
 	// Pretend puts made-up secrets in the place of those that files hold, so that what would be sent can be shown where the files are not.
 	Pretend bool

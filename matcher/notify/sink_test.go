@@ -219,14 +219,16 @@ var (
 	_ Notifier = (*PagerDuty)(nil)
 	_ Notifier = (*Teams)(nil)
 	_ Notifier = (*Email)(nil)
+	_ Notifier = (*CloudEvents)(nil)
 	_ Threads  = (*memory)(nil)
+	_ Bus      = (*bus)(nil)
 	_ Mailer   = (*server)(nil)
 )
 
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/contracts/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 5)
+	require.Len(t, files, 6)
 	for _, f := range files {
 		s, err := jsonschema.NewCompiler().Compile(f)
 		require.NoError(t, err, f)
