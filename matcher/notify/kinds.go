@@ -43,6 +43,7 @@ func kinds() []kind {
 			mend: map[string]string{"smtp": "write host and port, such as mail.example.org:587", "from": "write an address", "to": "list who gets it"}, make: makeEmail,
 		},
 		{name: "cloudevents", takes: []string{"urls", "token_file", "ca_file", "subject", "source", "mode"}, make: makeCloudEvents},
+		{name: "kubernetes", takes: []string{"templates"}, make: makeKubernetes},
 	}
 }
 
@@ -69,9 +70,10 @@ type Env struct {
 	Out     io.Writer // of terminal and json; nil discards
 	Style   Style     // of terminal
 	Client  *http.Client
-	Threads Threads // where places in Slack are kept; nil keeps them in memory, for the life of the process
-	Bus     Bus     // of cloudevents without urls; nil fails each delivery
-	Mail    Mailer  // of email; nil speaks SMTP
+	Threads Threads       // where places in Slack are kept; nil keeps them in memory, for the life of the process
+	Bus     Bus           // of cloudevents without urls; nil fails each delivery
+	Objects EventRecorder // of kubernetes; nil fails each delivery
+	Mail    Mailer        // of email; nil speaks SMTP
 	// Pretend puts made-up secrets in the place of those that files hold, so that what would be sent can be shown where the files are not.
 	Pretend bool
 }

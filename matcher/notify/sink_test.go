@@ -220,9 +220,12 @@ var (
 	_ Notifier = (*Teams)(nil)
 	_ Notifier = (*Email)(nil)
 	_ Notifier = (*CloudEvents)(nil)
+	_ Notifier = (*Kubernetes)(nil)
 	_ Threads  = (*memory)(nil)
 	_ Bus      = (*bus)(nil)
 	_ Mailer   = (*server)(nil)
+
+	_ EventRecorder = (*recorder)(nil)
 )
 
 func TestTheSchemasOfTheContractsCanFail(t *testing.T) {
