@@ -29,13 +29,17 @@ type destination struct {
 }
 
 // destinations are those of the settings, or the terminal.
-func (p *process) destinations() ([]destination, error) {
+func (p *process) destinations(ctx context.Context) ([]destination, error) {
 	var all []destination
 	for name, n := range p.notifiers {
 		all = append(all, destination{name: name, notifier: n})
 	}
+	env, err := p.notifyEnv(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range p.settings.Notify {
-		n, err := notify.New(d, notify.Env{Out: p.out, Style: p.style()})
+		n, err := notify.New(d, env)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +60,7 @@ type delivery struct {
 // openFeeds gives every destination its place in the stream. It comes before the matcher starts, because a destination that is new
 // begins with what is told from then on.
 func (p *process) openFeeds(ctx context.Context) error {
-	all, err := p.destinations()
+	all, err := p.destinations(ctx)
 	if err != nil {
 		return err
 	}

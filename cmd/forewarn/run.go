@@ -54,13 +54,15 @@ func newMatch(g *globals) *cobra.Command {
 }
 
 func newNotify(g *globals) *cobra.Command {
-	return newRole(g, roles{notify: true}, &cobra.Command{
+	c := newRole(g, roles{notify: true}, &cobra.Command{
 		Use:   "notify",
 		Short: "Deliver warnings only, from an existing NATS",
 		Long: `notify delivers the warnings of an existing NATS (--nats) to the destinations of the configuration, or to the terminal. Several may
 run; each destination is served by one of them.`,
 		Args: cobra.NoArgs,
 	})
+	c.AddCommand(newNotifyTest(g), newNotifyPreview(g))
+	return c
 }
 
 func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
