@@ -129,7 +129,7 @@ func (s *SlackBot) step(ctx context.Context, n Notice, at slackPlace) error {
 			text += "\n" + escape(oneLine(w.Reason), slackLine)
 		}
 	}
-	worse := slices.Index(urgency(), state) < slices.Index(urgency(), at.State)
+	worse := slices.Index(byUrgency(), state) < slices.Index(byUrgency(), at.State)
 	_, err := s.call(ctx, "chat.postMessage", struct {
 		Text      string `json:"text"`
 		Channel   string `json:"channel"`

@@ -39,7 +39,7 @@ func stateCounts(ws []matcher.Warning) string {
 		counts[ws[i].State]++
 	}
 	var parts []string
-	for _, s := range urgency() {
+	for _, s := range byUrgency() {
 		if counts[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
@@ -47,8 +47,8 @@ func stateCounts(ws []matcher.Warning) string {
 	return strings.Join(parts, ", ")
 }
 
-// urgency lists the states, the most urgent first.
-func urgency() []matcher.State {
+// byUrgency lists the states, the most urgent first.
+func byUrgency() []matcher.State {
 	return []matcher.State{matcher.InIncident, matcher.Imminent, matcher.Forming, matcher.Resolved, matcher.Averted, matcher.Expired}
 }
 
@@ -56,7 +56,7 @@ func urgency() []matcher.State {
 func worst(n Notice) matcher.State {
 	state := n.Warnings[0].State
 	for i := range n.Warnings {
-		if s := n.Warnings[i].State; slices.Index(urgency(), s) < slices.Index(urgency(), state) {
+		if s := n.Warnings[i].State; slices.Index(byUrgency(), s) < slices.Index(byUrgency(), state) {
 			state = s
 		}
 	}
