@@ -173,7 +173,7 @@ func TestScorecardsAdvise(t *testing.T) {
 		reason string
 	}{
 		{"new", Tally{Finished: 2, Rungs: []Rung{{}, {Averted: 2}}}, Keep, "too little is known"},
-		{"right", Tally{Finished: 20, Right: 18, Wrong: 1, Rungs: []Rung{{}, {Incident: 18, Averted: 2}}, Lead: Histogram{{40, 18}}}, Keep, "18 of 19"},
+		{"right", Tally{Finished: 20, Right: 18, Wrong: 1, Rungs: []Rung{{}, {Incident: 18, Averted: 2}}, Lead: Histogram{{80, 18}}}, Keep, "18 of 19"},
 		{"wrong", Tally{Finished: 20, Right: 1, Wrong: 19, Rungs: []Rung{{}, {Averted: 20}}}, Retire, "19 of 20 wrong"},
 		{"half wrong", Tally{Finished: 40, Right: 15, Wrong: 25, Rungs: []Rung{{}, {Averted: 40}}}, Tune, "25 of 40 wrong"},
 		{"never anything", Tally{Finished: 30, Rungs: []Rung{{}, {Averted: 30}}}, Tune, "none of 30 became an incident"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/forewarn/forewarn/signatures"
@@ -63,20 +64,11 @@ func (f *Feedback) Check() error {
 		name, text string
 		most       int
 	}{{"remedy", f.Remedy, maxWords}, {"by", f.By, maxWords}, {"note", f.Note, maxNote}} {
-		if len(x.text) > x.most || !utf8.ValidString(x.text) {
-			return bad("%s: use at most %d bytes of UTF-8", x.name, x.most)
+		if len(x.text) > x.most || !utf8.ValidString(x.text) || strings.ContainsFunc(x.text, unicode.IsControl) {
+			return bad("%s: use at most %d bytes of UTF-8 on one line", x.name, x.most)
 		}
 	}
 	return nil
-}
-
-// RemedyName is what feedback calls a remedy of a signature: its risk class and its first words.
-func RemedyName(r *signatures.Remedy) string {
-	words := strings.Join(strings.Fields(r.Do), " ")
-	if runes := []rune(words); len(runes) > 80 {
-		words = string(runes[:80])
-	}
-	return string(r.Risk) + ": " + words
 }
 
 // FindRemedy returns the name of the remedy that words mean, of those that a warning lists: by its name, its number from 1 on, its risk class
@@ -84,12 +76,12 @@ func RemedyName(r *signatures.Remedy) string {
 func FindRemedy(remedies []signatures.Remedy, words string) string {
 	words = strings.Join(strings.Fields(words), " ")
 	if n, err := strconv.Atoi(words); err == nil && n >= 1 && n <= len(remedies) {
-		return RemedyName(&remedies[n-1])
+		return remedies[n-1].Name()
 	}
 	var found []string
 	for i := range remedies {
 		r := &remedies[i]
-		name, do := RemedyName(r), strings.Join(strings.Fields(r.Do), " ")
+		name, do := r.Name(), strings.Join(strings.Fields(r.Do), " ")
 		if words == name {
 			return name
 		}

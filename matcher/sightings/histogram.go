@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Histogram counts durations in buckets whose ends are a quarter of a power of two of a second apart, which tells a duration to a fifth of
-// it and no closer: coarse enough to tell nobody when something happened, and fine enough for a forecast. Bucket 0 is everything
-// below a second, bucket i from 2^((i-1)/4) to 2^(i/4) seconds, the last one everything above. Only buckets that count something are
-// there, in order.
+// Histogram counts durations in buckets of which eight are an octave, which tells a duration to a tenth of it and no closer: coarse enough to tell
+// nobody when something happened, and fine enough that intervals hold what they promise (of four an octave they hold too much when a step always takes
+// about as long). Bucket 0 is everything below a second, bucket i from 2^((i-1)/8) to 2^(i/8) seconds, the last one everything above. Only buckets that
+// count something are there, in order.
 type Histogram []Bin
 
 // Bin is one bucket of a histogram.
@@ -22,7 +22,7 @@ type Bin struct {
 }
 
 const (
-	perOctave  = 4
+	perOctave  = 8
 	lastBucket = 28 * perOctave // eight years
 	maxCount   = 1 << 40        // of anything, so that sums of what others say stay exact
 )

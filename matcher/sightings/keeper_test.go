@@ -111,7 +111,7 @@ func TestAMonthThatIsLongOverIsClosedOnceAndKeepsWhatItTold(t *testing.T) {
 		_, endOther := r.process()
 		r.history.tell(ladders()...)
 		time.Sleep(2 * time.Second)
-		restart := RemedyName(&warning(1, nil, 0, 0).Remedies[1])
+		restart := warning(1, nil, 0, 0).Remedies[1].Name()
 		require.NoError(t, k.Book.Give(t.Context(), Feedback{Warning: "00000000000000c8", Verdict: AvertedBy, Remedy: restart, By: "ann"}))
 		require.NoError(t, k.Book.Give(t.Context(), Feedback{Warning: "00000000000000c9", Verdict: AvertedBy, Remedy: "asked Bob", By: "ann"}))
 		time.Sleep(2 * time.Second)

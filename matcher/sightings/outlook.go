@@ -91,10 +91,10 @@ func (k *known) outcomes(w *matcher.Warning) []matcher.Outcome {
 	}
 	add := func(d Done) {
 		if d.Remedy < len(w.Remedies) {
-			x := all[RemedyName(&w.Remedies[d.Remedy])]
+			x := all[w.Remedies[d.Remedy].Name()]
 			x.Done += d.Done
 			x.Helped += d.Helped
-			all[RemedyName(&w.Remedies[d.Remedy])] = x
+			all[w.Remedies[d.Remedy].Name()] = x
 		}
 	}
 	for _, d := range k.elsewhere.Remedies {

@@ -63,7 +63,7 @@ func Of(w *matcher.Warning, kubernetes string, counted time.Time) (s Sighting, o
 		s.Closed = max(w.Closed.Sub(w.Opened), 0)
 	}
 	for i := range w.Remedies {
-		s.Remedies = append(s.Remedies, wordsHash(RemedyName(&w.Remedies[i])))
+		s.Remedies = append(s.Remedies, wordsHash(w.Remedies[i].Name()))
 	}
 	return s, true
 }

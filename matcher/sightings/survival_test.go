@@ -33,7 +33,7 @@ func coverage(t *testing.T, seed uint64, n int, averted float64, waits bool, dra
 	t.Helper()
 	r := seeded(seed)
 	held := 0
-	for range 1500 {
+	for range 2000 {
 		var c Curve
 		for range n {
 			x := draw(r)
@@ -145,7 +145,7 @@ func TestBucketsTellNearlyWhatAllDurationsTell(t *testing.T) {
 		require.True(t, ok)
 		early, mid, late := slowExpect(came, left, 0)
 		near := func(want float64, got time.Duration) {
-			require.InDelta(t, math.Log2(want), math.Log2(got.Seconds()), 2.0/perOctave, "seed %d %s", seed, way.name)
+			require.InDelta(t, math.Log2(want), math.Log2(got.Seconds()), 4.0/perOctave, "seed %d %s", seed, way.name)
 		}
 		near(early, x.early)
 		near(mid, x.mid)
@@ -169,7 +169,7 @@ func TestAnIntervalWhoseEndNobodySawIsOpen(t *testing.T) {
 	require.False(t, ok, "more than half were averted before it came")
 }
 
-func TestHistogramKeepsADurationToAFifth(t *testing.T) {
+func TestHistogramKeepsADurationToATenth(t *testing.T) {
 	for seed := range uint64(200) {
 		r := seeded(seed)
 		d := seconds(math.Exp(r.Float64() * 17))
@@ -180,7 +180,7 @@ func TestHistogramKeepsADurationToAFifth(t *testing.T) {
 		require.GreaterOrEqual(t, to, d.Seconds()*(1-1e-12))
 		q, ok := h.Quantile(0.5)
 		require.True(t, ok)
-		require.InEpsilon(t, d.Seconds(), q.Seconds(), 0.2)
+		require.InEpsilon(t, d.Seconds(), q.Seconds(), 0.1)
 		require.InDelta(t, 0.37, share(h[0].Bucket, within(h[0].Bucket, 0.37)), 1e-9)
 	}
 	var h Histogram

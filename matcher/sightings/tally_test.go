@@ -139,14 +139,14 @@ func TestNothingExportedHoldsAPlantedName(t *testing.T) {
 	require.True(t, ok)
 	b := &Book{origin: "0123456789abcdef"}
 	b.take(s, 1)
-	for i, f := range []Feedback{{Verdict: AvertedBy, Remedy: name}, {Verdict: AvertedBy, Remedy: RemedyName(&w.Remedies[1])}, {Verdict: Acknowledged}} {
+	for i, f := range []Feedback{{Verdict: AvertedBy, Remedy: name}, {Verdict: AvertedBy, Remedy: w.Remedies[1].Name()}, {Verdict: Acknowledged}} {
 		f.Warning, f.By, f.Note, f.Time = w.ID, name, name, start
 		b.hear(fmt.Sprint(i), f, uint64(i+1))
 	}
 	require.Len(t, b.Feedback(w.ID), 3)
 	out, err := json.MarshalIndent(FileOf(b.Tallies()), "", "  ")
 	require.NoError(t, err)
-	for _, never := range []string{name, "10.1.2.3", w.ID, "b1a4ed", fmt.Sprint(wordsHash(RemedyName(&w.Remedies[0]))), "cart", "queue", "stage", "12:00", "2026-11-2"} {
+	for _, never := range []string{name, "10.1.2.3", w.ID, "b1a4ed", fmt.Sprint(wordsHash(w.Remedies[0].Name())), "cart", "queue", "stage", "12:00", "2026-11-2"} {
 		require.NotContains(t, string(out), never)
 	}
 	// Every text that is there has one of four shapes, so that no field that is added later can carry another.
