@@ -235,9 +235,12 @@ func (a *Alertmanager) alert(s *sent) alert {
 	if s := eta(w); s != "" {
 		notes["eta"] = s
 	}
+	if often := HowOften(w); len(often) > 0 {
+		notes["history"] = strings.Join(often, "; ")
+	}
 	if len(w.Remedies) > 0 {
-		notes["remedy"] = w.Remedies[0].Do
-		if c := Command(w, &w.Remedies[0]); c != "" {
+		notes["remedy"] = FirstRemedy(w).Do
+		if c := Command(w, FirstRemedy(w)); c != "" {
 			notes["command"] = c
 		}
 	}
@@ -257,20 +260,13 @@ func (a *Alertmanager) alert(s *sent) alert {
 	return out
 }
 
-// eta says when the incident is expected, by the forecast or by what was seen before.
+// eta says when what comes next is expected; "" when nothing does.
 func eta(w *matcher.Warning) string {
-	switch {
-	case w.Forecast != nil:
-		return ForecastText(w.Forecast)
-	case w.Outlook == nil || w.Outlook.Incident == nil || w.State.Final() || w.State == matcher.InIncident:
-		return ""
+	lines := HowLong(w, time.UTC)
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimPrefix(l, "how long: "), "forecast: ")
 	}
-	i := w.Outlook.Incident
-	s := "about " + i.Expected.UTC().Format(time.RFC3339) + ", not before " + i.Earliest.UTC().Format(time.RFC3339)
-	if !i.Latest.IsZero() {
-		s += " and not after " + i.Latest.UTC().Format(time.RFC3339)
-	}
-	return s + fmt.Sprintf(" (80 %%, of %d seen before)", i.Of)
+	return strings.Join(lines, "; ")
 }
 
 var notLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)

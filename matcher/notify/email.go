@@ -185,9 +185,6 @@ func (e *Email) text(n Notice) string {
 	w := &n.Warnings[0]
 	var b strings.Builder
 	b.WriteString(Text(w, Style{Evidence: 10}))
-	if w.Impact != "" && !strings.Contains(b.String(), w.Impact) {
-		b.WriteString("\n" + oneLine(w.Impact) + "\n")
-	}
 	for _, l := range e.links(n) {
 		if !strings.Contains(b.String(), l.URL) {
 			b.WriteString("\n" + oneLine(l.Title) + ": " + l.URL + "\n")

@@ -69,8 +69,7 @@ func (k *Kubernetes) event(w *matcher.Warning) ObjectEvent {
 	if s, own := k.words.Body(one); own {
 		note += ": " + s
 	} else {
-		_, text, _ := strings.Cut(Text(w, Style{}), "\n")
-		note += "\n" + text
+		note += "\n" + below(w, 0)
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(w.ID))

@@ -177,13 +177,14 @@ func details(n Notice, words *wording) map[string]any {
 	put("stages_seen", fmt.Sprintf("%d of %d", StagesSeen(w), w.Total))
 	put("impact", w.Impact)
 	put("eta", eta(w))
+	put("history", strings.Join(HowOften(w), "; "))
 	put("reason", w.Reason)
 	for _, k := range w.Key {
 		put("key_"+k.Key, k.Value)
 	}
-	if len(w.Remedies) > 0 {
-		put("remedy", w.Remedies[0].Do)
-		put("command", Command(w, &w.Remedies[0]))
+	if r := FirstRemedy(w); r != nil {
+		put("remedy", r.Do)
+		put("command", Command(w, r))
 	}
 	var evidence []string
 	for _, e := range w.Evidence {

@@ -61,14 +61,10 @@ func slackNotice(n Notice, words *wording) slackText {
 	return out
 }
 
-// slackBody is the text as everywhere, without its headline, with the commands as code.
+// slackBody is the text below the headline, with the commands as code.
 func slackBody(w *matcher.Warning) string {
-	_, text, _ := strings.Cut(Text(w, Style{Evidence: 3}), "\n")
 	var b strings.Builder
-	if w.Impact != "" && !strings.Contains(text, w.Impact) {
-		b.WriteString(escape(oneLine(w.Impact), slackLine) + "\n")
-	}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(below(w, 3)) {
 		line = strings.TrimSpace(line)
 		if b.Len() > slackMessage {
 			break

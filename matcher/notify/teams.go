@@ -89,10 +89,7 @@ func teamsAnswer(answer []byte) error {
 func (t *Teams) message(n Notice) ([]byte, error) {
 	text := t.words.Text(n)
 	if _, own := t.words.Body(n); !own && len(n.Warnings) == 1 {
-		_, text, _ = strings.Cut(Text(&n.Warnings[0], Style{Evidence: 3}), "\n")
-		if w := &n.Warnings[0]; w.Impact != "" && !strings.Contains(text, w.Impact) {
-			text = oneLine(w.Impact) + "\n" + text
-		}
+		text = below(&n.Warnings[0], 3)
 	}
 	for most := 20_000; ; most /= 2 {
 		body, err := json.Marshal(map[string]any{

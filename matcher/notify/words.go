@@ -95,6 +95,14 @@ func entry(w *matcher.Warning) string {
 	return fmt.Sprintf("  %-8s  %s  %s  (%s)\n", strings.ToUpper(string(w.State)), clip(oneLine(w.Title), 80), clip(oneLine(keyText(w)), 80), w.Severity)
 }
 
+// below is the text of a warning without its headline and links, for places that have their own for both.
+func below(w *matcher.Warning, evidence int) string {
+	c := *w
+	c.Links = nil
+	_, text, _ := strings.Cut(Text(&c, Style{Evidence: evidence}), "\n")
+	return text
+}
+
 // clip shortens s to so many characters.
 func clip(s string, most int) string {
 	if len(s) <= most {
