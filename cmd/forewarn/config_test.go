@@ -68,6 +68,13 @@ notify:
     templates: {body: "{{ .Text }}", html: "<pre>{{ .Text }}</pre>"}
   - {name: events, type: cloudevents, subject: forewarn.events, source: /clusters/prod, mode: binary}
   - {name: describe, type: kubernetes}
+routes:
+  - {name: night, match: ["namespace=~pay.*", "severity!=info"], to: [screen, alerts], continue: true, group_by: [namespace], group_wait: 30s, group_interval: 10m, budget: {messages: 3, per: 10m}}
+  - {to: [hook]}
+inhibit:
+  - {source: [signature=node-not-ready], target: ["signature=~pod-.*"], equal: [node]}
+maintenance:
+  - {name: patching, match: [namespace=batch], days: [sat-sun, wed], from: "22:00", to: "02:00", zone: Europe/Berlin}
 retention: 30d
 listen: 127.0.0.1:9464
 `

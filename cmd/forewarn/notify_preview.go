@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,7 @@ func (g *globals) previewNotice(file string) (notify.Notice, error) {
 	if len(ws) == 1 {
 		return notify.Single(ws[0]), nil
 	}
-	return notify.Notice{ID: "preview-1", Thread: "preview", Warnings: ws}, nil
+	return notify.Notice{ID: "preview-1", Thread: "preview", Warnings: ws, Over: !slices.ContainsFunc(ws, func(w matcher.Warning) bool { return !w.State.Final() })}, nil
 }
 
 // decodeWarnings reads warnings as type json writes them, as a webhook posts them, and as the stream holds them.

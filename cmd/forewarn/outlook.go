@@ -11,7 +11,6 @@ import (
 
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
-	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/signatures"
@@ -175,21 +174,6 @@ func dress(w *matcher.Warning, b *sightings.Book, console string) {
 			w.Links = append(w.Links, matcher.Link{Title: u.Host, URL: r})
 		}
 	}
-}
-
-// dressedFeed gives warnings as people are shown them.
-type dressedFeed struct {
-	notify.Feed
-	dress func(*matcher.Warning)
-}
-
-// Next implements notify.Feed.
-func (f dressedFeed) Next(ctx context.Context) (matcher.Warning, func() error, error) {
-	w, done, err := f.Feed.Next(ctx)
-	if err == nil {
-		f.dress(&w)
-	}
-	return w, done, err
 }
 
 // consoleURL is where people reach the console, or "".

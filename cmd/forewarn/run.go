@@ -62,7 +62,7 @@ func newNotify(g *globals) *cobra.Command {
 run; each destination is served by one of them.`,
 		Args: cobra.NoArgs,
 	})
-	c.AddCommand(newNotifyTest(g), newNotifyPreview(g))
+	c.AddCommand(newNotifyTest(g), newNotifyPreview(g), newNotifyRoute(g))
 	return c
 }
 
@@ -118,6 +118,7 @@ type process struct {
 	matcher    *pipeline.Matcher
 	publish    *pipeline.Publisher
 	deliveries []delivery
+	silences   silences
 
 	book             *sightings.Book
 	keeper           *sightings.Keeper

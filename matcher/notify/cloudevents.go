@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,67 +86,92 @@ func (d *Destination) EventSubjects() []string {
 	return []string{cmp.Or(d.Subject, "forewarn.events") + ".*.*"}
 }
 
-// Notify publishes an event for each warning.
+// Notify publishes an event for each warning, and for the digest of those that are not told by themselves.
 func (e *CloudEvents) Notify(ctx context.Context, n Notice) error {
 	return e.steps.each(n, func(w *matcher.Warning) error {
-		header, body, err := e.event(w)
+		attributes := map[string]string{
+			"id": revisionID(w), "source": e.sourceOf(w), "type": "dev.forewarn.warning." + string(w.State), "subject": w.ID, "time": w.Time.UTC().Format(time.RFC3339Nano),
+			"signature": w.Signature, "severity": string(w.Severity), "partitionkey": w.ID,
+		}
+		header, body, err := fittedEvent(w, func(c *matcher.Warning) (map[string]string, []byte, error) { return e.event(attributes, c) })
 		if err != nil {
 			return Permanent(err)
 		}
-		if e.url != "" {
-			h := maps.Clone(e.header)
-			for k, v := range header {
-				h.Set(k, v)
-			}
-			return post(ctx, e.client, e.url, h, body)
+		return e.publish(ctx, e.subject+"."+string(w.State)+"."+token(w.Signature), attributes["id"], header, body)
+	}, func(d *Digest) error {
+		w := &n.Warnings[0]
+		header, body, err := e.event(map[string]string{
+			"id": n.ID, "source": e.sourceOf(w), "type": "dev.forewarn.digest", "subject": n.Thread, "time": w.Time.UTC().Format(time.RFC3339Nano), "partitionkey": n.Thread,
+		}, d)
+		if err != nil {
+			return Permanent(err)
 		}
-		if e.bus == nil {
-			return errors.New("there is no NATS to publish events on")
-		}
-		subject := e.subject + "." + string(w.State) + "." + token(w.Signature)
-		if err := e.bus.PublishEvent(ctx, subject, revisionID(w), header, body); err != nil {
-			return fmt.Errorf("publish event %s on %s: %w", revisionID(w), subject, err)
-		}
-		return nil
+		return e.publish(ctx, e.subject+".digest."+token(n.Thread), n.ID, header, body)
 	})
 }
 
-// event returns the message: its headers, Content-Type among them, and its body.
-func (e *CloudEvents) event(w *matcher.Warning) (header map[string]string, body []byte, err error) {
-	source := e.source
-	for i := len(w.Evidence) - 1; i >= 0 && source == "/forewarn"; i-- {
-		if c := w.Evidence[i].Attrs[record.Cluster]; c != "" {
-			source += "/" + url.PathEscape(c)
+func (e *CloudEvents) publish(ctx context.Context, subject, id string, header map[string]string, body []byte) error {
+	if e.url != "" {
+		h := maps.Clone(e.header)
+		for k, v := range header {
+			h.Set(k, v)
+		}
+		return post(ctx, e.client, e.url, h, body)
+	}
+	if e.bus == nil {
+		return errors.New("there is no NATS to publish events on")
+	}
+	if err := e.bus.PublishEvent(ctx, subject, id, header, body); err != nil {
+		return fmt.Errorf("publish event %s on %s: %w", id, subject, err)
+	}
+	return nil
+}
+
+func (e *CloudEvents) sourceOf(w *matcher.Warning) string {
+	if e.source != "/forewarn" {
+		return e.source
+	}
+	for _, x := range slices.Backward(w.Evidence) {
+		if c := x.Attrs[record.Cluster]; c != "" {
+			return e.source + "/" + url.PathEscape(c)
 		}
 	}
-	attributes := map[string]string{
-		"specversion": "1.0", "id": revisionID(w), "source": source, "type": "dev.forewarn.warning." + string(w.State), "subject": w.ID,
-		"time": w.Time.UTC().Format(time.RFC3339Nano), "signature": w.Signature, "severity": string(w.Severity), "partitionkey": w.ID,
+	return e.source
+}
+
+// event returns the message: its headers, Content-Type among them, and its body.
+func (e *CloudEvents) event(attributes map[string]string, data any) (header map[string]string, body []byte, err error) {
+	body, err = json.Marshal(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode event %s: %w", attributes["id"], err)
 	}
 	if e.binary {
-		header = map[string]string{"Content-Type": "application/json"}
+		header = map[string]string{"Content-Type": "application/json", "ce-specversion": "1.0"}
 		for k, v := range attributes {
 			header["ce-"+k] = headerValue(v)
 		}
-		body, err = fitted(w, maxCloudEvent, "64 KiB", func(c *matcher.Warning) ([]byte, error) { return json.Marshal(c) })
-		return header, body, err
+		return header, body, nil
 	}
-	body, err = fitted(w, maxCloudEvent, "64 KiB", func(c *matcher.Warning) ([]byte, error) {
-		data, err := json.Marshal(c)
-		if err != nil {
-			return nil, err
-		}
-		all := map[string]any{"datacontenttype": "application/json", "data": json.RawMessage(data)}
-		for k, v := range attributes {
-			all[k] = v
-		}
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(all)
-		return bytes.TrimSpace(b.Bytes()), err
+	all := map[string]any{"specversion": "1.0", "datacontenttype": "application/json", "data": json.RawMessage(body)}
+	for k, v := range attributes {
+		all[k] = v
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(all); err != nil {
+		return nil, nil, fmt.Errorf("encode event %s: %w", attributes["id"], err)
+	}
+	return map[string]string{"Content-Type": "application/cloudevents+json; charset=utf-8"}, bytes.TrimSpace(b.Bytes()), nil
+}
+
+// fittedEvent makes the event of a warning that is small enough to be forwarded by everybody.
+func fittedEvent(w *matcher.Warning, event func(*matcher.Warning) (map[string]string, []byte, error)) (header map[string]string, body []byte, err error) {
+	body, err = fitted(w, maxCloudEvent, "64 KiB", func(c *matcher.Warning) (b []byte, err error) {
+		header, b, err = event(c)
+		return b, err
 	})
-	return map[string]string{"Content-Type": "application/cloudevents+json; charset=utf-8"}, body, err
+	return header, body, err
 }
 
 // headerValue percent-encodes what the HTTP binding does: spaces, double quotes, percent signs and everything that is not printable ASCII.

@@ -119,7 +119,7 @@ func (e *Email) message(n Notice) ([]byte, error) {
 	}
 	root := id("thread " + n.Thread)
 	own := id("notice " + n.ID)
-	first := len(n.Warnings) == 1 && n.Warnings[0].Revision <= 1 // the thread's root itself
+	first := n.single() && n.Warnings[0].Revision <= 1 // the thread's root itself
 	if first {
 		own = root
 	}
@@ -179,7 +179,7 @@ func (e *Email) text(n Notice) string {
 	if s, own := e.words.Body(n); own {
 		return s
 	}
-	if len(n.Warnings) > 1 {
+	if !n.single() {
 		return listing(n, 50_000)
 	}
 	w := &n.Warnings[0]
@@ -208,7 +208,7 @@ func (e *Email) page(n Notice, text string) string {
 		return s
 	}
 	var links strings.Builder
-	if len(n.Warnings) == 1 {
+	if n.single() {
 		for _, l := range e.links(n) {
 			fmt.Fprintf(&links, `<a href="%s">%s</a> &nbsp; `, html.EscapeString(l.URL), html.EscapeString(oneLine(l.Title)))
 		}

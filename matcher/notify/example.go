@@ -53,7 +53,7 @@ func examples() []Notice {
 	closed := full
 	closed.State, closed.Closed, closed.Incident, closed.Lead, closed.Reason = matcher.Resolved, &now, &now, time.Minute, "it is quiet"
 	all := []Notice{Single(full), Single(bare), Single(closed)}
-	for _, s := range byUrgency() {
+	for _, s := range worstFirst() {
 		w := full
 		w.State = s
 		all = append(all, Single(w))

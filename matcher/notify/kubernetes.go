@@ -59,7 +59,7 @@ func (k *Kubernetes) Notify(ctx context.Context, n Notice) error {
 			return fmt.Errorf("event of warning %s: %w", w.ID, err)
 		}
 		return nil
-	})
+	}, func(*Digest) error { return nil }) // what is counted has no object
 }
 
 func (k *Kubernetes) event(w *matcher.Warning) ObjectEvent {

@@ -81,10 +81,13 @@ func (p *PagerDuty) Notify(ctx context.Context, n Notice) error {
 	return post(ctx, p.client, p.url, nil, body)
 }
 
+// Replaces implements Replacer: a trigger of an incident that is open notifies nobody again.
+func (p *PagerDuty) Replaces() bool { return true }
+
 func (p *PagerDuty) event(n Notice) ([]byte, error) {
 	w := &n.Warnings[0]
 	e := pagerDutyEvent{RoutingKey: p.key, Action: "trigger", DedupKey: dedupKey(n.Thread)}
-	if finished(n) {
+	if n.Over {
 		e.Action = "resolve"
 	}
 	e.Payload = &pagerDutyPayload{
@@ -155,7 +158,10 @@ func keyValue(w *matcher.Warning, name string) string {
 // details are the facts of a notice by name, for destinations that show a table of them.
 func details(n Notice, words *wording) map[string]any {
 	out := map[string]any{"text": words.Text(n)}
-	if len(n.Warnings) > 1 {
+	if n.Digest != nil {
+		out["digest"] = n.Digest
+	}
+	if !n.single() {
 		var all []string
 		for i := range n.Warnings {
 			all = append(all, strings.TrimSpace(entry(&n.Warnings[i])))

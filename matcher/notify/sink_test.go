@@ -206,7 +206,7 @@ func several(n int) Notice {
 		w.ID = "0e8a3f0c" + strconv.Itoa(i)
 		w.KeyText = "shop/cart-" + strconv.Itoa(i)
 		w.Key[1].Value = "cart-" + strconv.Itoa(i)
-		w.State = byUrgency()[min(i*3/n, 2)]
+		w.State = worstFirst()[min(i*3/n, 2)]
 		w.Links = []matcher.Link{{Title: "Console", URL: "https://forewarn.example.org/warnings/" + w.ID}}
 		out.Warnings = append(out.Warnings, w)
 	}

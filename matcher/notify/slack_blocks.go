@@ -45,7 +45,7 @@ func slackNotice(n Notice, words *wording) slackText {
 	switch {
 	case own:
 		body = escape(body, slackMessage)
-	case len(n.Warnings) == 1:
+	case n.single():
 		body = slackBody(&n.Warnings[0])
 	default:
 		body = slackList(n)
@@ -93,6 +93,9 @@ func slackList(n Notice) string {
 		}
 		fmt.Fprintf(&b, "%s *%s* %s (%s)\n", picture(w.State), title, escape(oneLine(keyText(w)), 120), w.Severity)
 	}
+	if n.Digest != nil {
+		b.WriteString(escape(n.Digest.Text(), slackSection))
+	}
 	return b.String()
 }
 
@@ -101,7 +104,7 @@ func slackLinks(n Notice) string {
 	w := &n.Warnings[0]
 	var all []matcher.Link
 	all = append(all, w.Links...)
-	if len(n.Warnings) == 1 && !w.State.Final() {
+	if n.single() && !w.State.Final() {
 		all = append(all, feedback(w)...)
 	}
 	var parts []string

@@ -62,7 +62,7 @@ func (s *SlackBot) Notify(ctx context.Context, n Notice) error {
 			at = slackPlace{} // another format: the thread begins anew
 		}
 	}
-	alone := len(n.Warnings) == 1
+	alone := n.single()
 	if alone && at.Revision > n.Warnings[0].Revision {
 		return nil // it comes again after a restart, and the message tells more already
 	}
@@ -82,7 +82,7 @@ func (s *SlackBot) Notify(ctx context.Context, n Notice) error {
 			return err
 		}
 	}
-	if at.Told == n.ID {
+	if at.Told == n.ID || n.Quiet {
 		return nil
 	}
 	if err := s.step(ctx, n, at); err != nil {
@@ -121,7 +121,7 @@ func (s *SlackBot) show(ctx context.Context, n Notice, at slackPlace) (slackPlac
 func (s *SlackBot) step(ctx context.Context, n Notice, at slackPlace) error {
 	state := worst(n)
 	text := picture(state) + " " + escape(s.words.Title(n), slackLine)
-	if w := &n.Warnings[0]; len(n.Warnings) == 1 {
+	if w := &n.Warnings[0]; n.single() {
 		if k := len(w.Reached); k > 0 && !w.State.Final() {
 			text += "\n" + escape(oneLine(title(w.Reached[k-1].Title, w.Reached[k-1].Stage)), slackLine)
 		}
@@ -129,7 +129,7 @@ func (s *SlackBot) step(ctx context.Context, n Notice, at slackPlace) error {
 			text += "\n" + escape(oneLine(w.Reason), slackLine)
 		}
 	}
-	worse := slices.Index(byUrgency(), state) < slices.Index(byUrgency(), at.State)
+	worse := slices.Index(worstFirst(), state) < slices.Index(worstFirst(), at.State)
 	_, err := s.call(ctx, "chat.postMessage", struct {
 		Text      string `json:"text"`
 		Channel   string `json:"channel"`
@@ -151,6 +151,9 @@ func (s *SlackBot) remember(ctx context.Context, key string, at slackPlace) erro
 	}
 	return nil
 }
+
+// Replaces implements Replacer.
+func (s *SlackBot) Replaces() bool { return true }
 
 // call calls one method. Slack says most errors with status 200: what passes by itself is worth another try, every other word means that the same call
 // will never be taken.

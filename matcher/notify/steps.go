@@ -14,13 +14,24 @@ type steps struct {
 	refused []error
 }
 
-// each calls one for each warning that has not been taken yet. Its error is permanent when everything else was taken.
-func (s *steps) each(n Notice, one func(w *matcher.Warning) error) error {
+// each calls one for each warning that has not been taken yet, and then counted for the digest, if there is one. Its error is permanent when
+// everything else was taken.
+func (s *steps) each(n Notice, one func(w *matcher.Warning) error, counted func(*Digest) error) error {
 	if s.notice != n.ID {
 		*s = steps{notice: n.ID}
 	}
-	for ; s.done < len(n.Warnings); s.done++ {
-		switch err := one(&n.Warnings[s.done]); {
+	all := len(n.Warnings)
+	if n.Digest != nil {
+		all++
+	}
+	for ; s.done < all; s.done++ {
+		var err error
+		if s.done < len(n.Warnings) {
+			err = one(&n.Warnings[s.done])
+		} else {
+			err = counted(n.Digest)
+		}
+		switch {
 		case err == nil:
 		case !IsPermanent(err):
 			return err

@@ -88,7 +88,7 @@ func teamsAnswer(answer []byte) error {
 // message puts the card into its envelope. A body that is too large loses its end.
 func (t *Teams) message(n Notice) ([]byte, error) {
 	text := t.words.Text(n)
-	if _, own := t.words.Body(n); !own && len(n.Warnings) == 1 {
+	if _, own := t.words.Body(n); !own && n.single() {
 		text = below(&n.Warnings[0], 3)
 	}
 	for most := 20_000; ; most /= 2 {
@@ -127,7 +127,7 @@ func (t *Teams) card(n Notice, text string) card {
 	}
 	w := &n.Warnings[0]
 	links := append([]matcher.Link(nil), w.Links...)
-	if len(n.Warnings) == 1 && !w.State.Final() {
+	if n.single() && !w.State.Final() {
 		links = append(links, feedback(w)...)
 	}
 	for _, l := range links[:min(len(links), 6)] { // Teams shows six

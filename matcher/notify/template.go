@@ -28,7 +28,8 @@ type View struct {
 	ID, Thread string            // of the notice
 	Warning    *matcher.Warning  // the most urgent
 	Warnings   []matcher.Warning // all of them; one, unless several are told together
-	Count      int               // how many they are
+	Count      int               // how many it tells of, those that a digest counts among them
+	Digest     *Digest           // what is counted and not shown, or nil
 	State      matcher.State     // the most urgent
 	Over       bool              // every one has ended
 	Headline   string            // the title as it is without a template
@@ -40,7 +41,7 @@ type View struct {
 func viewOf(n Notice) View {
 	w := &n.Warnings[0]
 	return View{
-		ID: n.ID, Thread: n.Thread, Warning: w, Warnings: n.Warnings, Count: len(n.Warnings), State: worst(n), Over: finished(n),
+		ID: n.ID, Thread: n.Thread, Warning: w, Warnings: n.Warnings, Count: n.count(), Digest: n.Digest, State: worst(n), Over: n.Over,
 		Headline: Headline(n), Text: PlainNotice(n), Page: page(w), Feedback: feedback(w),
 	}
 }

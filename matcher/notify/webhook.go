@@ -24,7 +24,8 @@ import (
 //
 // The body is {"type": "warning.<state>", "timestamp": RFC 3339, "data": the warning}. webhook-id is "<warning id>-<revision>", the same at every
 // try, so that a receiver can drop repeats. A body over 20 kB loses evidence, the oldest but one first, and says so. Several warnings that are told
-// together are posted one by one, each with its own id, and with "thread", which all of them share.
+// together are posted one by one, each with its own id, and with "thread", which all of them share; what is counted and not told by itself is a post of type
+// "digest".
 //
 // With a template of the body, one post tells the whole notice, with the notice's id.
 type Webhook struct {
@@ -123,6 +124,12 @@ func (h *Webhook) Notify(ctx context.Context, n Notice) error {
 			return Permanent(err)
 		}
 		return h.post(ctx, revisionID(w), body)
+	}, func(d *Digest) error {
+		body, err := json.Marshal(webhookDigest{"digest", n.Warnings[0].Time, n.Thread, d})
+		if err != nil {
+			return Permanent(fmt.Errorf("encode the digest of %s: %w", n.ID, err))
+		}
+		return h.post(ctx, n.ID, body)
 	})
 }
 
@@ -150,6 +157,14 @@ func sign(keys []signer, id, stamp string, body []byte) string {
 		all = append(all, key(content))
 	}
 	return strings.Join(all, " ")
+}
+
+// webhookDigest is the body of a post that counts what is not told by itself.
+type webhookDigest struct {
+	Type      string    `json:"type"`
+	Timestamp time.Time `json:"timestamp"`
+	Thread    string    `json:"thread"`
+	Data      *Digest   `json:"data"`
 }
 
 // webhookBody is a warning's body; thread, if not "", is that of the notice which tells several.

@@ -12,22 +12,41 @@ import (
 // mostLines bounds how many warnings of a notice are listed for a person; the rest is counted.
 const mostLines = 20
 
+// single reports whether the notice tells one warning and nothing else.
+func (n *Notice) single() bool { return len(n.Warnings) == 1 && n.Digest == nil }
+
+// count is how many warnings the notice tells of.
+func (n *Notice) count() int {
+	if n.Digest != nil {
+		return n.Digest.Total
+	}
+	return len(n.Warnings)
+}
+
+// states counts them, the most urgent first, or the most frequent.
+func (n *Notice) states() string {
+	if n.Digest != nil {
+		return countList(n.Digest.States, 6)
+	}
+	return stateCounts(n.Warnings)
+}
+
 // Headline is the notice in one line: state, title and key of its warning, or how many there are.
 func Headline(n Notice) string {
 	w := &n.Warnings[0]
-	if len(n.Warnings) == 1 {
+	if n.single() {
 		return strings.ToUpper(string(w.State)) + ": " + oneLine(w.Title) + " (" + oneLine(where(w)) + ")"
 	}
-	return fmt.Sprintf("%d warnings (%s), first: %s (%s)", len(n.Warnings), stateCounts(n.Warnings), oneLine(w.Title), oneLine(where(w)))
+	return fmt.Sprintf("%d warnings (%s), first: %s (%s)", n.count(), n.states(), oneLine(w.Title), oneLine(where(w)))
 }
 
 // Topic is what the headline is about without what changes, so that mail programs keep the notices of a thread together.
 func Topic(n Notice) string {
 	w := &n.Warnings[0]
-	if len(n.Warnings) == 1 {
+	if n.single() {
 		return oneLine(w.Title) + " (" + oneLine(where(w)) + ")"
 	}
-	return "several warnings, first: " + oneLine(w.Title)
+	return "several warnings: " + n.Thread
 }
 
 func where(w *matcher.Warning) string { return cmp.Or(w.KeyText, "everywhere") }
@@ -39,7 +58,7 @@ func stateCounts(ws []matcher.Warning) string {
 		counts[ws[i].State]++
 	}
 	var parts []string
-	for _, s := range byUrgency() {
+	for _, s := range worstFirst() {
 		if counts[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
@@ -47,8 +66,8 @@ func stateCounts(ws []matcher.Warning) string {
 	return strings.Join(parts, ", ")
 }
 
-// byUrgency lists the states, the most urgent first.
-func byUrgency() []matcher.State {
+// worstFirst lists the states, the most urgent first.
+func worstFirst() []matcher.State {
 	return []matcher.State{matcher.InIncident, matcher.Imminent, matcher.Forming, matcher.Resolved, matcher.Averted, matcher.Expired}
 }
 
@@ -56,39 +75,39 @@ func byUrgency() []matcher.State {
 func worst(n Notice) matcher.State {
 	state := n.Warnings[0].State
 	for i := range n.Warnings {
-		if s := n.Warnings[i].State; slices.Index(byUrgency(), s) < slices.Index(byUrgency(), state) {
+		if s := n.Warnings[i].State; slices.Index(worstFirst(), s) < slices.Index(worstFirst(), state) {
 			state = s
 		}
 	}
 	return state
 }
 
-// finished reports whether every warning of a notice is over.
-func finished(n Notice) bool {
-	return !slices.ContainsFunc(n.Warnings, func(w matcher.Warning) bool { return !w.State.Final() })
-}
-
 // PlainNotice is the notice in at most 1,000 characters: see [Plain]. Of several warnings it says one in a line.
 func PlainNotice(n Notice) string {
-	if len(n.Warnings) == 1 {
+	if n.single() {
 		return Plain(&n.Warnings[0])
 	}
 	return clip(listing(n, 1000), 1000)
 }
 
-// listing writes a notice of several warnings: how many, and each in a line, for about so many characters; it ends in a new line.
+// listing writes a notice of several warnings: how many, each in a line, for about so many characters, and what is counted besides; it ends in a
+// new line.
 func listing(n Notice, most int) string {
+	tail := ""
+	if n.Digest != nil {
+		tail = n.Digest.Text()
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d warnings: %s\n", len(n.Warnings), stateCounts(n.Warnings))
+	fmt.Fprintf(&b, "%d warnings: %s\n", n.count(), n.states())
 	for i := range n.Warnings {
 		line := entry(&n.Warnings[i])
-		if i == mostLines || b.Len()+len(line) > most-80 {
+		if i == mostLines || b.Len()+len(line)+len(tail) > most-80 {
 			fmt.Fprintf(&b, "  and %d more: `forewarn status` counts them, the console shows them\n", len(n.Warnings)-i)
 			break
 		}
 		b.WriteString(line)
 	}
-	return b.String()
+	return b.String() + tail
 }
 
 func entry(w *matcher.Warning) string {

@@ -27,12 +27,12 @@ func (m *maker) out() io.Writer {
 	return m.env.Out
 }
 
-// Notify writes the warning, followed by an empty line. Of several warnings it writes one a line.
+// Notify writes the warning, followed by an empty line. Of several warnings it writes one a line, and the totals of a digest.
 func (t *Terminal) Notify(_ context.Context, n Notice) error {
 	text, ok := t.words.Body(n)
 	switch {
 	case ok:
-	case len(n.Warnings) == 1:
+	case n.single():
 		text = Text(&n.Warnings[0], t.Style)
 	default:
 		text = listing(n, 1<<20)
@@ -51,16 +51,25 @@ type JSONLines struct {
 
 func makeJSON(m *maker) Notifier { return &JSONLines{Out: m.out()} }
 
-// Notify writes each warning as one line, in one write.
+// Notify writes each warning as one line, in one write, and a digest as a line that has no warning's id.
 func (j *JSONLines) Notify(_ context.Context, n Notice) error {
-	return j.steps.each(n, func(w *matcher.Warning) error {
-		b, err := json.Marshal(w)
+	write := func(v any) error {
+		b, err := json.Marshal(v)
 		if err != nil {
-			return Permanent(fmt.Errorf("encode warning %s: %w", w.ID, err))
+			return Permanent(fmt.Errorf("encode notice %s: %w", n.ID, err))
 		}
 		if _, err := j.Out.Write(append(b, '\n')); err != nil {
-			return fmt.Errorf("write warning %s: %w", w.ID, err)
+			return fmt.Errorf("write notice %s: %w", n.ID, err)
 		}
 		return nil
+	}
+	return j.steps.each(n, func(w *matcher.Warning) error { return write(w) }, func(d *Digest) error {
+		return write(digestTold{n.Thread, d})
 	})
+}
+
+// digestTold is how tools are told a digest.
+type digestTold struct {
+	Thread string  `json:"thread"`
+	Digest *Digest `json:"digest"`
 }
