@@ -34,7 +34,7 @@ func newWarnings(g *globals) *cobra.Command {
 						_, err := fmt.Fprintln(w, "no open warning; forewarn status tells whether everything was seen")
 						return err
 					}
-					return warningTable(w, ws, g.style().Location)
+					return warningTable(w, ws, nil, g.style().Location)
 				})
 			})
 		},

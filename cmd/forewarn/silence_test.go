@@ -72,6 +72,14 @@ func TestSilencesAreKeptInNATSHoldBackAndTellAtTheirEnd(t *testing.T) {
 	require.Contains(t, again.err, "has ended already")
 }
 
+func TestAListOfWarningsMarksWhatIsSilenced(t *testing.T) {
+	var out buffer
+	ws := []matcher.Warning{{ID: "a", State: matcher.Forming, Title: "one"}, {ID: "b", State: matcher.Imminent, Title: "two"}}
+	require.NoError(t, warningTable(&out, ws, []silenced{{ID: "b"}}, time.UTC))
+	require.Regexp(t, `(?m)^a +forming  `, out.String())
+	require.Regexp(t, `(?m)^b +imminent, silenced `, out.String())
+}
+
 func TestWrongSilencesSayWhatToDo(t *testing.T) {
 	home := t.TempDir()
 	for name, c := range map[string]struct {

@@ -126,7 +126,8 @@ func (o *overview) decode(raw map[string][]byte) error {
 
 // silenced is an open warning that nobody is told of for now.
 type silenced struct {
-	Warning string `json:"warning"`
+	ID      string `json:"id"`
+	Warning string `json:"warning"` // signature and key
 	By      string `json:"by"`
 }
 
@@ -137,7 +138,7 @@ func (o *overview) silence(ws []matcher.Warning, list []notify.Silence, now time
 			continue
 		}
 		if by := notify.HeldBy(notify.LabelsOf(&ws[i]), list, nil, now); by != "" {
-			o.Silenced = append(o.Silenced, silenced{ws[i].Signature + " " + ws[i].KeyText, by})
+			o.Silenced = append(o.Silenced, silenced{ws[i].ID, ws[i].Signature + " " + ws[i].KeyText, by})
 		}
 	}
 }

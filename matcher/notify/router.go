@@ -251,8 +251,11 @@ func (r *Router) take(w matcher.Warning, it *item, route int, l Labels, now time
 	if it.Warning = slim(w); len(g.members) > 4*few {
 		it.Warning = brief(w) // it is one of many: it will be counted
 	}
-	if final && !was {
+	switch {
+	case final && !was:
 		g.open--
+	case !final && was: // a late record brought it back before its end was told
+		g.open++
 	}
 	if it.Told.ever() && final {
 		r.free(it) // the end of what was told is told
@@ -304,6 +307,9 @@ func (r *Router) admit(id string, it *item) bool {
 // uncounted counts a warning that there is no room for.
 func (r *Router) uncounted(w *matcher.Warning, l Labels, ln *lane, now time.Time) {
 	r.st.Counts.Crowded++
+	if r.direct {
+		return
+	}
 	if ln.Uncounted.Total == 0 {
 		ln.Uncounted.Example = new(brief(*w))
 	}

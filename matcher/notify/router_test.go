@@ -97,6 +97,18 @@ func TestALadderIsToldStepByStepAndNothingTwice(t *testing.T) {
 	require.Empty(t, d.r.st.Groups)
 }
 
+func TestAWarningThatComesBackGoesOn(t *testing.T) {
+	d := newDesk(t, RouterOptions{})
+	require.Equal(t, []string{"a forming"}, d.take(of("a", "s", matcher.Forming, 1)))
+	require.Equal(t, []string{"a expired"}, d.take(of("a", "s", matcher.Expired, 2)))
+	require.Equal(t, []string{"a forming"}, d.take(of("a", "s", matcher.Forming, 3)), "a late record brought it back")
+	require.Empty(t, d.take(of("b", "s", matcher.Forming, 1), of("b", "s", matcher.Expired, 2), of("b", "s", matcher.Forming, 3)))
+	for _, g := range d.r.st.Groups {
+		require.Equal(t, 2, g.open)
+	}
+	require.Equal(t, []string{"30s: b forming"}, d.pass(time.Minute))
+}
+
 func TestADestinationThatReplacesIsUpdatedQuietly(t *testing.T) {
 	d := newDesk(t, RouterOptions{Replaces: true})
 	require.Equal(t, []string{"a forming"}, d.take(of("a", "s", matcher.Forming, 1)))
