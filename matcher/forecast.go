@@ -17,21 +17,23 @@ import (
 //     least 0.6;
 //   - it never fell back by more than 0.35 of its range, so that a saw-tooth, such as of garbage collection, has none, wherever in its period the window ends;
 //   - no single step is more than half of the movement, and its largest steps are at least 3 and an eighth of all for half of it, so that a bursty
-//     writer and a staircase have none;
+//     writer and a staircase have none, nor has what up to 8 levels with steps between them tell better than any growth;
 //   - the oldest point has not reached the limit, so that what goes away from it is not on its way there;
 //   - the far end of the interval is bounded.
 //
-// Wild points are replaced before the fit: those that lie further from the median of their five neighbours (Hampel, J. Am. Stat. Assoc. 69, 1974) than
-// four robust standard deviations, beside the Theil-Sen line (Theil 1950; Sen, J. Am. Stat. Assoc. 63, 1968), of which 29 % of the points may be wild. What is
-// left is fitted by least squares, because only these know how sure they are. The parabola is taken when its bend is three times its standard
-// error: growth that accelerates meets the limit long before the line says, and growth that tires may never.
+// Wild points are replaced before the fit: those that lie further from the Theil-Sen line (Theil 1950; Sen, J. Am. Stat. Assoc. 63, 1968) of their five
+// neighbours than four robust standard deviations (Hampel, J. Am. Stat. Assoc. 69, 1974). What is left is fitted by least squares, because only these
+// know how sure they are, with a line, a parabola, an exponential function and a walk. Growth that accelerates meets the limit long before the line
+// says, and growth that tires may never; which it is often cannot be told for sure, so each shape counts as much as it is likely (Hoeting et al.,
+// Stat. Sci. 14, 1999), and a bend has to show first.
 //
-// The interval is that of a prediction: what the coefficients may be off, and what a single value scatters, as far ahead as the limit is, with Student's quantile.
-// Neighbouring points are not independent, and a level that wanders is mistaken for a trend: the errors are those of an autoregression of the first
-// order, with its coefficient corrected for few points (Kendall 1954), which makes the interval as wide as a random walk needs where that is what
-// there is.
+// The interval is that of a prediction: what the coefficients may be off, and what a single value scatters, as far ahead as the limit is. Neighbouring
+// points are not independent, and a level that wanders is mistaken for a trend: the errors are those of an autoregression of the first order, with its
+// coefficient corrected for few points, and of a walk, which has no level to go back to, the time of its first passage is taken.
 //
-// TestForecastKeepsWhatItPromises measures all of that, and compares with PromQL's predict_linear.
+// TestForecastKeepsWhatItPromises measures all of that on growth whose truth is known, and compares with PromQL's predict_linear: the intervals hold 80 % of
+// what comes on average over lines, and 77 % over what accelerates; from 72 % (a walk) to 88 % (a line with errors that last), and the loss is smaller
+// everywhere. TestForecastIsNotMadeOfWhatGoesNowhere has the series of which there must be none.
 const (
 	minPoints   = 6
 	maxTrend    = 32
@@ -41,6 +43,8 @@ const (
 	maxStep     = 0.5
 	maxFall     = 0.35
 	wild        = 4.0
+	maxLevels   = 8    // of a staircase
+	surely      = 12.0 // how much better than it the score of growth must be
 	fewestFree  = 5.0  // degrees of freedom, however long errors last
 	noPersists  = 0.2  // less is no more than chance
 	maxPersists = 0.98 // of the autoregression: at 1 nothing would be known of the level
@@ -99,7 +103,7 @@ func forecast(points []sampled, c *signatures.Forecast) (e estimate, met bool) {
 		return e, false
 	}
 	f, ok := fit(t, y)
-	if !ok {
+	if !ok || stairs(y, f.score) {
 		return e, false
 	}
 	horizon := ahead * -t[0]
@@ -192,11 +196,20 @@ func tame(t, y []float64, slope float64) {
 	sorted := slices.Clone(far)
 	slices.Sort(sorted)
 	most := wild*1.4826*median(sorted) + 0.02*slope*(t[n-1]-t[0])
+	raw := slices.Clone(y)
 	for i := range y {
-		if far[i] > most {
+		if far[i] > most && alone(raw, i) {
 			y[i] = local[i]
 		}
 	}
+}
+
+// alone reports whether a value lies beside both its neighbours, as at the edge of a step it does not.
+func alone(y []float64, i int) bool {
+	if i == 0 || i == len(y)-1 {
+		return true
+	}
+	return y[i] > max(y[i-1], y[i+1]) || y[i] < min(y[i-1], y[i+1])
 }
 
 // steady reports whether values that rise as a whole never fell back far, and rose in many steps. It looks at medians of five, which take noise away and
@@ -261,6 +274,36 @@ func nearby(t, y []float64, i int) float64 {
 	}
 	slices.Sort(level[:])
 	return median(level[:])
+}
+
+// stairs reports whether few levels with steps between them tell the values better than any growth does, whose score is given: then the next step may come
+// or not, and no slope says when.
+func stairs(y []float64, score float64) bool {
+	n := len(y)
+	sum, square := make([]float64, n+1), make([]float64, n+1)
+	for i, v := range y {
+		v -= y[0] // what is small beside its level keeps its digits
+		sum[i+1], square[i+1] = sum[i]+v, square[i]+v*v
+	}
+	miss := func(from, to int) float64 { // of one level
+		s := sum[to] - sum[from]
+		return max(square[to]-square[from]-s*s/float64(to-from), 0)
+	}
+	best := make([]float64, n+1) // of the first i values with so many levels
+	for i := 1; i <= n; i++ {
+		best[i] = miss(0, i)
+	}
+	for levels := 2; levels <= min(maxLevels, n/3); levels++ {
+		for i := n; i >= levels; i-- {
+			for j := levels - 1; j < i; j++ {
+				best[i] = min(best[i], best[j]+miss(j, i))
+			}
+		}
+		if float64(n)*math.Log(max(best[n], 1e-18*square[n], math.SmallestNonzeroFloat64)/float64(n))+float64(2*levels-1)*math.Log(float64(n)) < score+surely {
+			return true
+		}
+	}
+	return false
 }
 
 // middle is the median of a value and its four neighbours, of fewer at the ends.

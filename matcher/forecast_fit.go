@@ -84,6 +84,7 @@ type fitted struct {
 // blend is all shapes that are likely, by how likely they are.
 type blend struct {
 	unit   float64 // seconds of a window
+	score  float64 // of the likeliest
 	shapes []fitted
 }
 
@@ -120,6 +121,7 @@ func fit(t, y []float64) (b blend, ok bool) {
 		best = min(best, f.score)
 		all = append(all, f)
 	}
+	b.score = best
 	var sum float64
 	for i := range all {
 		all[i].weight = all[i].believed() * math.Exp(-(all[i].score-best)/2)

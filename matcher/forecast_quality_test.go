@@ -234,7 +234,7 @@ func TestForecastIsNotMadeOfWhatGoesNowhere(t *testing.T) {
 		},
 		"a bursty writer": func(r *rand.Rand) func(float64) float64 {
 			var at, size []float64
-			for range 1 + r.IntN(6) {
+			for range 1 + r.IntN(5) {
 				at, size = append(at, 60*r.Float64()), append(size, r.ExpFloat64()/3)
 			}
 			return func(m float64) (v float64) {
