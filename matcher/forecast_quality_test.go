@@ -156,7 +156,6 @@ func pinball(q, forecast, truth float64) float64 {
 }
 
 type quality struct {
-	before            float64
 	share, given      float64 // how often the interval held what came, and how often there was one
 	ours, theirs      float64 // the mean pinball loss over the quantiles 10, 50 and 90 %
 	oursMid, theirMid float64 // that of the median alone
@@ -205,7 +204,7 @@ func TestForecastKeepsWhatItPromises(t *testing.T) {
 // What goes nowhere: its limit is never met, and a forecast of it is false.
 func TestForecastIsNotMadeOfWhatGoesNowhere(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(r *rand.Rand) func(m float64) float64{
+	for name, series := range map[string]func(r *rand.Rand) func(m float64) float64{
 		"a saw-tooth, as of garbage collection": func(r *rand.Rand) func(float64) float64 {
 			period, phase := 4+46*r.Float64(), 50*r.Float64()
 			return func(m float64) float64 { return math.Mod(m+phase, period) / period }
@@ -263,7 +262,7 @@ func TestForecastIsNotMadeOfWhatGoesNowhere(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(2000) {
 				r := rand.New(rand.NewPCG(seed, 9))
-				f := make(r)
+				f := series(r)
 				noise := 0.05 * r.Float64()
 				var points []sampled
 				for m := range 61 {

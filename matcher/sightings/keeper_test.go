@@ -292,7 +292,7 @@ func TestRemediesAreFoundByWhatPeopleSay(t *testing.T) {
 		"1": "look: Look at the queue.", "restart": "restart: Restart the consumer.", "Restart the": "restart: Restart the consumer.",
 		"restart: Restart the consumer.": "restart: Restart the consumer.", "9": "9", "prayed": "prayed", "  sat   on it ": "sat on it", "": "",
 	} {
-		require.Equal(t, want, FindRemedy(remedies, words), fmt.Sprintf("%q", words))
+		require.Equal(t, want, FindRemedy(remedies, words), "%q", words)
 	}
 	require.Equal(t, "restart", FindRemedy(append(slices.Clone(remedies), remedies[1]), "restart"), "it could be either")
 }
