@@ -26,8 +26,15 @@ func storm() Notice {
 
 func TestEveryDestinationShowsWhatADigestCounts(t *testing.T) {
 	for _, d := range []Destination{
-		{Type: "terminal"}, {Type: "json"}, {Type: "webhook", URLs: []string{"https://h"}}, {Type: "slack", URLFile: "f"}, {Type: "slack", TokenFile: "f", Channel: "c"},
-		{Type: "pagerduty", KeyFile: "f"}, {Type: "teams", URLFile: "f"}, {Type: "email", SMTP: "h:25", From: "f@h", To: []string{"a@h"}}, {Type: "cloudevents"},
+		{Type: "terminal"},
+		{Type: "json"},
+		{Type: "webhook", URLs: []string{"https://h"}},
+		{Type: "slack", URLFile: "f"},
+		{Type: "slack", TokenFile: "f", Channel: "c"},
+		{Type: "pagerduty", KeyFile: "f"},
+		{Type: "teams", URLFile: "f"},
+		{Type: "email", SMTP: "h:25", From: "f@h", To: []string{"a@h"}},
+		{Type: "cloudevents"},
 	} {
 		d.Name = "x"
 		m, err := Preview(t.Context(), d, Style{}, storm())
