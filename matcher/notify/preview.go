@@ -13,6 +13,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Message is what would be sent by one request, mail or event.
@@ -41,7 +42,16 @@ func Preview(ctx context.Context, d Destination, style Style, n Notice) ([]Messa
 }
 
 // pretender takes everything as the real destinations do, and keeps it.
-type pretender struct{ messages []Message }
+type pretender struct {
+	mu       sync.Mutex // an Alertmanager's peers are told at once
+	messages []Message
+}
+
+func (p *pretender) keep(m Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.messages = append(p.messages, m)
+}
 
 // RoundTrip implements http.RoundTripper.
 func (p *pretender) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -62,7 +72,7 @@ func (p *pretender) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host == "slack.com" {
 		where = r.URL.String() // the method, and nothing secret
 	}
-	p.messages = append(p.messages, Message{To: "POST " + where, Header: header, Body: string(body)})
+	p.keep(Message{To: "POST " + where, Header: header, Body: string(body)})
 	answer := `{"ok":true,"channel":"C0123456789","ts":"1700000000.000100"}` // as Slack has it; the others look at the status alone
 	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
 }
@@ -74,7 +84,7 @@ func (p *pretender) PublishEvent(_ context.Context, subject, id string, header m
 		all = append(all, k+": "+v)
 	}
 	slices.Sort(all)
-	p.messages = append(p.messages, Message{To: "NATS " + subject, Header: all, Body: string(body)})
+	p.keep(Message{To: "NATS " + subject, Header: all, Body: string(body)})
 	return nil
 }
 
@@ -88,7 +98,7 @@ func (p *pretender) RecordEvent(_ context.Context, e ObjectEvent) error {
 	if e.On.Namespace != "" {
 		on = e.On.Kind + " " + e.On.Namespace + "/" + e.On.Name
 	}
-	p.messages = append(p.messages, Message{
+	p.keep(Message{
 		To: "Event on " + on, Header: []string{"Name: " + e.Name, "Namespace: " + cmp.Or(e.On.Namespace, "default"), "Type: " + kind, "Reason: " + e.Reason}, Body: e.Note,
 	})
 	return nil
@@ -126,6 +136,6 @@ func (p *pretender) Send(_ context.Context, from string, to []string, message []
 		}
 		out.Body += "--- " + part.Header.Get("Content-Type") + "\n" + strings.ReplaceAll(string(body), "\r\n", "\n") + "\n"
 	}
-	p.messages = append(p.messages, out)
+	p.keep(out)
 	return nil, nil
 }
