@@ -9,6 +9,7 @@ LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
 PROMETHEUS := $(CACHE)/bin/prometheus
+ALERTMANAGER := $(CACHE)/bin/alertmanager
 PROMTOOL   := $(CACHE)/bin/promtool
 
 # The control plane of the tests is a module of its own, so that Kubernetes stays out of go.mod. Nothing but go build enters
@@ -20,7 +21,7 @@ K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/co
 # The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
 TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
 
-.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus rules remote-write bench results schema clean
+.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus rules remote-write alertmanager-e2e bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,14 @@ rules: build $(PROMTOOL) ## the alerting rules of the whole catalogue and of for
 
 remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, is asked for expressions, and fires the generated rules
 	@PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/prometheus
+
+$(ALERTMANAGER): deploy/alertmanager/go.mod deploy/alertmanager/go.sum deploy/alertmanager/build.sh
+	@mkdir -p $(dir $@)
+	@echo "building $@ (once)"
+	@GO="$(GO)" deploy/alertmanager/build.sh $(CURDIR)/$@
+
+alertmanager-e2e: $(ALERTMANAGER) ## a cluster of two real Alertmanagers (built once, two minutes on 2 cores) is told warnings by forewarn
+	@ALERTMANAGER=$(CURDIR)/$(ALERTMANAGER) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/alertmanager
 
 controlplane: ## build etcd, the Kubernetes control plane, kubelet and kwok into one file (once; ten minutes on 2 cores)
 	@test -x $(CONTROLPLANE) && test "$$(cat $(CONTROLPLANE).key 2>/dev/null)" = "$(TESTBED_KEY)" || $(MAKE) --no-print-directory $(CONTROLPLANE)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,8 @@ import (
 )
 
 // wholeConfig has every setting.
-const wholeConfig = `data_dir: /var/lib/forewarn
+const wholeConfig = `sightings: {share: {url: "tls://shared:4222", creds_file: /etc/forewarn/shared.creds, ca_file: /etc/forewarn/ca.crt, bucket: SIGHTINGS}}
+data_dir: /var/lib/forewarn
 cluster: prod-eu
 signatures: [/etc/forewarn/signatures]
 no_catalog: true
@@ -53,6 +55,20 @@ notify:
   - {name: screen, type: terminal}
   - {name: alerts, type: alertmanager, urls: ["http://alertmanager:9093"], interval: 1m}
   - {name: hook, type: webhook, urls: ["https://hooks.example.org/forewarn"], severity: high}
+  - {name: chat, type: slack, token_file: /etc/forewarn/secrets/slack, channel: C0123456789, templates: {title: "{{ .Headline }}"}}
+  - {name: pager, type: pagerduty, key_file: /etc/forewarn/secrets/pagerduty, region: eu}
+  - {name: team, type: teams, url_file: /etc/forewarn/secrets/teams}
+  - name: mail
+    type: email
+    smtp: mail.example.org:587
+    tls: starttls
+    from: forewarn <forewarn@example.org>
+    to: [on-call@example.org]
+    username: forewarn
+    password_file: /etc/forewarn/secrets/mail
+    templates: {body: "{{ .Text }}", html: "<pre>{{ .Text }}</pre>"}
+  - {name: events, type: cloudevents, subject: forewarn.events, source: /clusters/prod, mode: binary}
+  - {name: describe, type: kubernetes}
 routes:
   - {name: night, match: ["namespace=~pay.*", "severity!=info"], to: [screen, alerts], continue: true, group_by: [namespace], group_wait: 30s, group_interval: 10m, budget: {messages: 3, per: 10m}}
   - {to: [hook]}
@@ -64,8 +80,18 @@ retention: 30d
 listen: 127.0.0.1:9464
 `
 
+// withSecrets makes the files with secrets that a configuration names.
+func withSecrets(t *testing.T, config string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, secret := range map[string]string{"slack": "xoxb-1", "pagerduty": "0123456789abcdef0123456789abcdef", "teams": "https://h.example.org/x", "mail": "secret"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(secret), 0o600))
+	}
+	return strings.ReplaceAll(config, "/etc/forewarn/secrets", dir)
+}
+
 func TestConfigCheckTakesEverySetting(t *testing.T) {
-	path := file(t, "forewarn.yaml", wholeConfig)
+	path := file(t, "forewarn.yaml", withSecrets(t, wholeConfig))
 	require.Equal(t, answer{0, path + ": sound\n", ""}, cli(t, "config", "check", path))
 	j, y := cli(t, "config", "check", "-o", "json", path), cli(t, "config", "check", "-o", "yaml", path)
 	requireSame(t, j.out, y.out)
@@ -93,12 +119,12 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 			":1:1: unknown key \"data_dirr\"", "    ^\n  did you mean \"data_dir\"?", ":2:10: want a text, not a list", ":3:19: \"banana\" is not a duration", ":3:41: ",
 		}},
 		"meaning": {"files:\n  - {path: /x, zone: Nowhere/Land}\nnotify:\n  - {name: a, type: webhok}\n  - {name: a, type: json}\n  - {name: b, type: json, severity: bad}\nnats: {cert_file: x}\nmatch: {silent_after: -1s}\n", []string{
-			":2:22: unknown time zone Nowhere/Land", "use UTC, Local or a name", ":4:5: ", "unknown type \"webhok\"", ":5:12: the name \"a\" stands twice",
-			":6:5: ", "unknown severity \"bad\"", ":7:1: cert_file and key_file go together", ":8:1: ", "silent after",
+			":2:22: unknown time zone Nowhere/Land", "use UTC, Local or a name", ":4:21: ", "unknown type \"webhok\"", ":5:12: the name \"a\" stands twice",
+			":6:37: ", "unknown severity \"bad\"", ":7:1: cert_file and key_file go together", ":8:1: ", "silent after",
 		}},
 		"missing": {"files:\n  - {zone: UTC}\n", []string{":2:", "path"}},
 		"destinations": {"notify:\n  - {name: a, type: webhook}\n  - {name: b, type: alertmanager}\n  - {name: c, type: webhook, urls: [\"::\"]}\n", []string{
-			"a webhook has exactly one", ":3:5: ", ":4:5: ",
+			":2:5: destination \"a\": a webhook has exactly one URL", ":3:5: destination \"b\": urls is missing", ":4:30: ",
 		}},
 		"no port":           {"listen: nowhere\n", []string{":1:9: ", "such as 127.0.0.1:9464"}},
 		"an open server":    {"nats: {listen: \"0.0.0.0:4222\"}\n", []string{":1:16: ", "without a token anybody could connect", "token_file"}},
@@ -108,6 +134,7 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"a node's topology": {"collect: {topology: node, events: {}}\n", []string{":1:21: ", "the whole cluster"}},
 		"targets alone":     {"collect: {targets: {annotated: true}}\n", []string{":1:11: ", "nothing scrapes them"}},
 		"numbers":           {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
+		"sharing nowhere":   {"sightings: {share: {bucket: \"a b\", cert_file: x, url: \"\"}}\n", []string{":1:13: there is no url", "name the shared NATS", "cert_file and key_file", "is no name of a bucket"}},
 		"too much":          {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,14 +29,17 @@ type destination struct {
 }
 
 // destinations are those of the settings, or the terminal.
-func (p *process) destinations() ([]destination, error) {
+func (p *process) destinations(ctx context.Context) ([]destination, error) {
 	var all []destination
 	for name, n := range p.notifiers {
 		all = append(all, destination{name: name, notifier: n})
 	}
-	client := &http.Client{}
+	env, err := p.notifyEnv(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range p.settings.Notify {
-		n, err := notify.New(d, p.out, p.style(), client)
+		n, err := notify.New(d, env)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +62,7 @@ type delivery struct {
 // openFeeds gives every destination its place in the stream. It comes before the matcher starts, because a destination that is new
 // begins with what is told from then on.
 func (p *process) openFeeds(ctx context.Context) error {
-	all, err := p.destinations()
+	all, err := p.destinations(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,11 +89,14 @@ func (p *process) openFeeds(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			for i := range told {
+				p.dress(&told[i])
+			}
 			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || !goes(&w) }))
-			d.notifier = &informed{Ticker: t, stream: p.stream, wants: goes, last: last}
+			d.notifier = &informed{Ticker: t, stream: p.stream, wants: goes, dress: p.dress, last: last}
 		}
 		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{
-			Name: d.name, Notifier: d.notifier, Feed: feed, Log: p.log,
+			Name: d.name, Notifier: d.notifier, Feed: feed, Prepare: p.dress, Log: p.log,
 			Router: notify.NewRouter(o), Keeper: kept, Instance: processName(), Silences: p.silences.now,
 			Last: func(ctx context.Context) (uint64, error) {
 				return p.stream.LastSeq(ctx, stream.Warnings, stream.WarningsSubject)
@@ -120,6 +126,7 @@ type informed struct {
 	notify.Ticker
 	stream *stream.Stream
 	wants  func(*matcher.Warning) bool
+	dress  func(*matcher.Warning)
 	last   uint64 // the message of WARNINGS up to which it knows
 }
 
@@ -129,6 +136,9 @@ func (i *informed) Tick(ctx context.Context, now time.Time) error {
 	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
 		i.last = m.Seq
 		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
+			if i.dress != nil {
+				i.dress(&told.Warning)
+			}
 			news = append(news, told.Warning)
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/matcher/store"
 )
 
@@ -61,7 +62,7 @@ func newNotify(g *globals) *cobra.Command {
 run; each destination is served by one of them.`,
 		Args: cobra.NoArgs,
 	})
-	c.AddCommand(newNotifyRoute(g))
+	c.AddCommand(newNotifyTest(g), newNotifyPreview(g), newNotifyRoute(g))
 	return c
 }
 
@@ -118,6 +119,11 @@ type process struct {
 	publish    *pipeline.Publisher
 	deliveries []delivery
 	silences   silences
+
+	book             *sightings.Book
+	keeper           *sightings.Keeper
+	factsOfSightings *foundFacts
+	sharing          *sharing
 }
 
 // part is something that runs until its context ends and then finishes what is under way.
@@ -162,6 +168,10 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 		parts = append(parts, part{"listen", p.serve})
 	}
 	if p.roles.notify {
+		if err := p.openSightings(ctx); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{"sightings", p.runSightings})
 		if err := p.openFeeds(ctx); err != nil {
 			return nil, err
 		}

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -51,6 +49,7 @@ type settings struct {
 	Routes      []notify.Route       `yaml:"routes,omitempty" json:"routes,omitempty" doc:"Which warnings go where, in order; without them everything goes everywhere."`
 	Inhibit     []notify.Inhibit     `yaml:"inhibit,omitempty" json:"inhibit,omitempty" doc:"Which open warnings explain others, so that people are not told of those."`
 	Maintenance []notify.Maintenance `yaml:"maintenance,omitempty" json:"maintenance,omitempty" doc:"Windows that come again, in which warnings are held back; what is open at their end is told then."`
+	Sightings   sightingSettings     `yaml:"sightings,omitempty" json:"sightings,omitzero" doc:"Finished warnings, from which it is told how long there is and what helped."`
 	Retention   signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
 	Listen      string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
 }
@@ -129,11 +128,14 @@ func shortHome(dir string) string {
 }
 
 // load reads the configuration file, if one is named, and lets flags override it.
-func (f *settingsFlags) load() (settings, error) {
+func (f *settingsFlags) load() (settings, error) { return f.loadFor(notify.Env{}) }
+
+// loadFor is load with what destinations are checked by.
+func (f *settingsFlags) loadFor(env notify.Env) (settings, error) {
 	var s settings
 	if f.file != "" {
 		var err error
-		if s, err = readSettings(f.file); err != nil {
+		if s, err = readSettingsFor(f.file, env); err != nil {
 			return s, err
 		}
 	}
@@ -151,7 +153,9 @@ func (f *settingsFlags) load() (settings, error) {
 }
 
 // readSettings reads and checks a configuration file. Its error holds every problem.
-func readSettings(file string) (settings, error) {
+func readSettings(file string) (settings, error) { return readSettingsFor(file, notify.Env{}) }
+
+func readSettingsFor(file string, env notify.Env) (settings, error) {
 	var s settings
 	src, err := os.ReadFile(file)
 	if err != nil {
@@ -159,7 +163,7 @@ func readSettings(file string) (settings, error) {
 	}
 	problems, place := signatures.Decode("the configuration", file, src, &s)
 	if len(problems) == 0 {
-		problems = s.check(place)
+		problems = s.check(place, env)
 	}
 	if len(problems) == 0 {
 		return s, nil
@@ -172,7 +176,7 @@ func readSettings(file string) (settings, error) {
 }
 
 // check finds what the types cannot say.
-func (s *settings) check(place func(path, message, suggestion string) signatures.Problem) []signatures.Problem {
+func (s *settings) check(place func(path, message, suggestion string) signatures.Problem, env notify.Env) []signatures.Problem {
 	var problems []signatures.Problem
 	for i := range s.Files {
 		if _, err := time.LoadLocation(s.Files[i].Zone); err != nil {
@@ -186,12 +190,11 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place(path+".name", fmt.Sprintf("the name %q stands twice", d.Name), "give each destination a name of its own"))
 		}
 		names[d.Name] = true
-		if _, err := notify.New(d, io.Discard, notify.Style{}, http.DefaultClient); err != nil {
-			problems = append(problems, place(path, err.Error(), "see `forewarn config schema`"))
-		}
+		problems = append(problems, wrongDestination(d, env, path, place)...)
 	}
 	problems = append(problems, s.checkRules(place)...)
 	problems = append(problems, s.checkCollect(place)...)
+	problems = append(problems, s.Sightings.check(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}

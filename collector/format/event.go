@@ -82,6 +82,8 @@ type Occurrence struct {
 	// Combined says that the writer put several similar events under this one: its message is that of the last, and it counts no less than
 	// it says, but may count less than happened.
 	Combined bool
+
+	own bool // what forewarn tells must not become what it is told by
 }
 
 // combined begins the messages of events that client-go's recorders made of several.
@@ -112,6 +114,7 @@ func DecodeEvent(value []byte, base record.Attrs, trust func(time.Time) int64) (
 	}
 	o.Combined = strings.HasPrefix(o.Message, combined)
 	source := firstOf(e.Source.Component, e.DeprecatedSource.Component, e.ReportingController, e.ReportingComponent)
+	o.own = e.ReportingController == record.OwnEvents || e.ReportingComponent == record.OwnEvents
 	node := firstOf(e.Source.Host, e.DeprecatedSource.Host)
 	if node == "" && (source == "kubelet" || source == "kube-proxy") {
 		node = e.ReportingInstance
@@ -143,9 +146,9 @@ func DecodeEvent(value []byte, base record.Attrs, trust func(time.Time) int64) (
 // Since appends the records of what happened since the event was seen with a count of seen, which is 0 when it was not: the increase of its
 // count, and nothing when there is none. The first sight of an event that happened several times gives its first time and the rest at its
 // last, as if it had been watched from the beginning: when the trouble began is what sequences of stages need. Last must be set.
-// The records' ids are made of the event and its count, so that a repeat is known.
+// The records' ids are made of the event and its count, so that a repeat is known. Events that forewarn wrote itself have no records.
 func (o *Occurrence) Since(seen uint32, dst []record.Record) []record.Record {
-	if o.Count <= seen {
+	if o.Count <= seen || o.own {
 		return dst
 	}
 	if seen == 0 && o.Count > 1 && o.First != 0 && o.First < o.Last {

@@ -6,6 +6,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
+// OwnEvents is the reporting controller of the Events that forewarn writes itself, which are no records.
+const OwnEvents = "forewarn.dev/forewarn"
+
 // Attribute keys. Names under k8s., service., log. and host. are OpenTelemetry's (semantic conventions 1.37, and its
 // Kubernetes events receiver for k8s.event. and k8s.object.); where OpenTelemetry has none, the name is ours, says so, and
 // is not under its prefixes unless every collector of the field writes it there.

@@ -51,7 +51,7 @@ func (s *Stream) EnsureStreams(ctx context.Context) error {
 			return fmt.Errorf("prepare bucket %s: %w", b.name, err)
 		}
 	}
-	return nil
+	return s.ensureThreads(ctx)
 }
 
 // bucket keeps what is replaced and has no age.
@@ -66,6 +66,8 @@ func buckets() []bucket {
 		{factsBucket, "forewarn: what is known of clusters", 256 * mebibyte},
 		{deliveryBucket, "forewarn: what destinations were told, and what waits for them", 256 * mebibyte},
 		{silencesBucket, "forewarn: silences", 16 * mebibyte},
+		{sightingsBucket, "forewarn: finished warnings, counted", 256 * mebibyte},
+		{feedbackBucket, "forewarn: what people said of warnings", 256 * mebibyte},
 	}
 }
 
@@ -141,7 +143,7 @@ func (s *Stream) names() []string {
 	for _, l := range s.opts.layouts() {
 		names = append(names, l.name)
 	}
-	names = append(names, "KV_"+statusBucket)
+	names = append(names, "KV_"+statusBucket, "KV_"+threadsBucket)
 	for _, b := range buckets() {
 		names = append(names, "KV_"+b.name)
 	}

@@ -39,6 +39,7 @@ func Grants() ([]Grant, error) {
 		{"collector", "cluster", slices.Concat(kube.EventsNeeds(), changed, kube.InventoryNeeds())},
 		{"collector", "namespace", kube.LeaseNeeds(leases.LeaseName("cluster"))},
 		{"node", "cluster", kube.FollowNodeNeeds()},
+		{"events", "cluster", kube.EventWriterNeeds()},
 	}, nil
 }
 

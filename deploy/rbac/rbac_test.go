@@ -42,6 +42,7 @@ func TestNobodyMayDoEverythingOrReadSecretsOrWriteWhatIsNotForewarns(t *testing.
 	require.NoError(t, err)
 	require.NotEmpty(t, grants)
 	own := map[string]bool{"forewarn.dev signatures/status patch": true, "forewarn.dev clustersignatures/status patch": true}
+	own["events.k8s.io events create"], own["events.k8s.io events patch"] = true, true // notifiers of type kubernetes
 	for _, verb := range []string{"create", "update"} {
 		own["coordination.k8s.io leases "+verb] = true
 	}

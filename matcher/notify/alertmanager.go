@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
@@ -29,6 +30,7 @@ type Alertmanager struct {
 	client   *http.Client
 	interval time.Duration
 	now      func() time.Time
+	words    *wording
 	active   map[string]sent // by warning id; touched only by the Deliverer's goroutine
 }
 
@@ -39,6 +41,21 @@ type sent struct {
 
 const repeatResolved = 5 * time.Minute
 
+func makeAlertmanager(m *maker) Notifier {
+	m.checkURLs()
+	header, interval, client, words := m.authorization(), m.interval(time.Minute), m.client(), m.wording()
+	if len(m.mistakes) > 0 {
+		return nil
+	}
+	a, err := NewAlertmanager(m.URLs, header, interval, client)
+	if err != nil {
+		m.wrong("urls", err.Error(), "")
+		return nil
+	}
+	a.words = words
+	return a
+}
+
 // NewAlertmanager takes the base URL of each peer (http://host:9093, with the route prefix if there is one), and headers such as
 // Authorization. interval 0 means one minute.
 func NewAlertmanager(peers []string, header http.Header, interval time.Duration, client *http.Client) (*Alertmanager, error) {
@@ -48,7 +65,7 @@ func NewAlertmanager(peers []string, header http.Header, interval time.Duration,
 	if interval == 0 {
 		interval = time.Minute
 	}
-	a := &Alertmanager{header: header, client: client, interval: interval, now: time.Now, active: map[string]sent{}}
+	a := &Alertmanager{header: header, client: client, interval: interval, now: time.Now, words: &wording{}, active: map[string]sent{}}
 	for _, p := range peers {
 		if err := checkURL("alertmanager url", p); err != nil {
 			return nil, err
@@ -68,15 +85,20 @@ func (a *Alertmanager) Prime(ws []matcher.Warning) {
 	}
 }
 
-// Notify sends the warnings in one call. It succeeds when every peer took them.
+// Notify sends the warnings. It succeeds when one peer took all of them: the peers tell each other, and one that is away learns what fires from the
+// next repeat. Waiting for it would hold back every later warning from those that are there.
 func (a *Alertmanager) Notify(ctx context.Context, n Notice) error {
 	for _, w := range n.Warnings {
 		a.remember(w)
 	}
-	return a.send(ctx, n.Warnings)
+	taken, err := a.send(ctx, n.Warnings)
+	if taken {
+		return nil
+	}
+	return err
 }
 
-// Tick repeats everything that fires, and what ended less than five minutes ago.
+// Tick repeats everything that fires, and what ended less than five minutes ago. Its error names each peer that did not take it.
 func (a *Alertmanager) Tick(ctx context.Context, now time.Time) error {
 	var ws []matcher.Warning
 	for _, id := range slices.Sorted(maps.Keys(a.active)) {
@@ -90,7 +112,8 @@ func (a *Alertmanager) Tick(ctx context.Context, now time.Time) error {
 	if len(ws) == 0 {
 		return nil
 	}
-	return a.send(ctx, ws)
+	_, err := a.send(ctx, ws)
+	return err
 }
 
 func (a *Alertmanager) remember(w matcher.Warning) {
@@ -104,40 +127,79 @@ func (a *Alertmanager) remember(w matcher.Warning) {
 	a.active[w.ID] = s
 }
 
-func (a *Alertmanager) send(ctx context.Context, ws []matcher.Warning) error {
-	alerts := make([]alert, 0, len(ws))
-	for i := range ws {
-		s, ok := a.active[ws[i].ID]
-		if !ok {
-			s = sent{warning: ws[i]}
+// maxAlerts bounds the alerts of one request, some 4 kB each, so that no proxy's limit of a few megabytes is met.
+const maxAlerts = 200
+
+// send posts to all peers at once, so that one that does not answer costs the others nothing. taken says that one of them has everything.
+func (a *Alertmanager) send(ctx context.Context, ws []matcher.Warning) (taken bool, err error) {
+	var bodies [][]byte
+	for part := range slices.Chunk(ws, maxAlerts) {
+		alerts := make([]alert, 0, len(part))
+		for i := range part {
+			s, ok := a.active[part[i].ID]
+			if !ok {
+				s = sent{warning: part[i]}
+			}
+			alerts = append(alerts, a.alert(&s))
 		}
-		alerts = append(alerts, a.alert(&s))
+		body, err := json.Marshal(alerts)
+		if err != nil {
+			return false, Permanent(fmt.Errorf("encode %d alerts: %w", len(alerts), err))
+		}
+		bodies = append(bodies, body)
 	}
-	body, err := json.Marshal(alerts)
-	if err != nil {
-		return Permanent(fmt.Errorf("encode %d alerts: %w", len(alerts), err))
+	failed := make([]error, len(a.urls))
+	var peers sync.WaitGroup
+	for i, u := range a.urls {
+		peers.Go(func() { failed[i] = a.tell(ctx, u, bodies) })
 	}
-	var failed []error
+	peers.Wait()
 	refused := 0
-	for _, u := range a.urls {
-		err := post(ctx, a.client, u, a.header, body)
-		if IsPermanent(err) {
+	for _, err := range failed {
+		switch {
+		case err == nil:
+			taken = true
+		case IsPermanent(err):
 			refused++
 		}
-		failed = append(failed, err)
 	}
 	err = errors.Join(failed...)
 	if err != nil && refused < len(a.urls) {
 		// Some peers took it or may take it later: trying again does no harm, the identity is the same.
-		return retryable{err}
+		return taken, retryable{err}
 	}
-	return err
+	return taken, err
+}
+
+// tell posts everything to one peer. What it refuses holds back nothing else: a request with one bad alert stores the good ones.
+func (a *Alertmanager) tell(ctx context.Context, to string, bodies [][]byte) error {
+	var refused []error
+	for _, body := range bodies {
+		switch err := post(ctx, a.client, to, a.header, body); {
+		case IsPermanent(err):
+			refused = append(refused, err)
+		case err != nil:
+			return err
+		}
+	}
+	return errors.Join(refused...)
 }
 
 // retryable hides a permanent error of one peer while another is worth a try.
 type retryable struct{ err error }
 
 func (r retryable) Error() string { return r.err.Error() }
+
+// Is finds everything in what is hidden.
+func (r retryable) Is(target error) bool { return errors.Is(r.err, target) }
+
+// As finds everything in what is hidden but that it is permanent.
+func (r retryable) As(target any) bool {
+	if _, ok := target.(*permanent); ok {
+		return false
+	}
+	return errors.As(r.err, target)
+}
 
 type alert struct {
 	Labels       map[string]string `json:"labels"`
@@ -158,8 +220,8 @@ func (a *Alertmanager) alert(s *sent) alert {
 	labels["signature"] = w.Signature
 	labels["severity"] = string(w.Severity)
 	notes := map[string]string{
-		"summary":     w.Title + " (" + w.KeyText + ")",
-		"description": Plain(w),
+		"summary":     a.words.titleOr(Single(*w), w.Title+" ("+w.KeyText+")"),
+		"description": a.words.Text(Single(*w)),
 		"state":       string(w.State),
 		"stage":       w.Stage,
 		"stages_seen": strconv.Itoa(StagesSeen(w)) + " of " + strconv.Itoa(w.Total),
@@ -170,19 +232,25 @@ func (a *Alertmanager) alert(s *sent) alert {
 	if w.Next != nil {
 		notes["next"] = w.Next.Stage
 	}
-	if w.Forecast != nil {
-		notes["eta"] = ForecastText(w.Forecast)
+	if s := eta(w); s != "" {
+		notes["eta"] = s
+	}
+	if often := HowOften(w); len(often) > 0 {
+		notes["history"] = strings.Join(often, "; ")
 	}
 	if len(w.Remedies) > 0 {
-		notes["remedy"] = w.Remedies[0].Do
-		if c := Command(w, &w.Remedies[0]); c != "" {
+		notes["remedy"] = FirstRemedy(w).Do
+		if c := Command(w, FirstRemedy(w)); c != "" {
 			notes["command"] = c
 		}
 	}
 	if len(w.References) > 0 {
 		notes["reference"] = w.References[0]
 	}
-	out := alert{Labels: labels, Annotations: notes, StartsAt: w.Opened, EndsAt: a.now().Add(4 * a.interval)}
+	if links := feedback(w); len(links) > 0 {
+		notes["feedback"] = page(w) + "#feedback"
+	}
+	out := alert{Labels: labels, Annotations: notes, StartsAt: w.Opened, EndsAt: a.now().Add(4 * a.interval), GeneratorURL: page(w)}
 	if !s.ended.IsZero() {
 		out.EndsAt = s.ended
 		if out.EndsAt.Before(out.StartsAt) {
@@ -190,6 +258,15 @@ func (a *Alertmanager) alert(s *sent) alert {
 		}
 	}
 	return out
+}
+
+// eta says when what comes next is expected; "" when nothing does.
+func eta(w *matcher.Warning) string {
+	lines := HowLong(w, time.UTC)
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(strings.TrimPrefix(l, "how long: "), "forecast: ")
+	}
+	return strings.Join(lines, "; ")
 }
 
 var notLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,36 +14,62 @@ import (
 	"time"
 )
 
-// post sends one JSON body and sorts the answer: 2xx is taken, 408, 425, 429 and 5xx are worth another try (with Retry-After, RFC 9110
-// section 10.2.3), and every other status means that the same body will never be taken.
+// maxAnswer is how much of an answer is read; the longest that anything here looks at are a few hundred bytes.
+const maxAnswer = 64 << 10
+
+// post sends one body, JSON unless header says otherwise, and sorts the answer: 2xx is taken, 408, 425, 429 and 5xx are worth another try (with
+// Retry-After, RFC 9110 section 10.2.3), and every other status means that the same body will never be taken.
 func post(ctx context.Context, client *http.Client, to string, header http.Header, body []byte) error {
+	_, err := ask(ctx, client, to, header, body)
+	return err
+}
+
+// ask is post that returns the answer's body.
+func ask(ctx context.Context, client *http.Client, to string, header http.Header, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return Permanent(fmt.Errorf("post to %s: %w", redacted(to), err))
+		return nil, Permanent(fmt.Errorf("post to %s: %w", redacted(to), withoutURL(err)))
 	}
 	maps.Copy(req.Header, header)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", cmp.Or(header.Get("Content-Type"), "application/json"))
 	req.Header.Set("User-Agent", "forewarn")
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("post to %s: %w", redacted(to), withoutURL(err))
+		return nil, fmt.Errorf("post to %s: %w", redacted(to), withoutURL(err))
 	}
 	defer func() { _ = res.Body.Close() }()
-	answer, _ := io.ReadAll(io.LimitReader(res.Body, 512)) // for the error text only
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if res.StatusCode/100 == 2 {
-		return nil
-	}
-	err = fmt.Errorf("post to %s: status %d: %s", redacted(to), res.StatusCode, strings.TrimSpace(strings.ToValidUTF8(string(answer), "?")))
-	switch {
-	case res.StatusCode == http.StatusRequestTimeout, res.StatusCode == http.StatusTooEarly,
-		res.StatusCode == http.StatusTooManyRequests, res.StatusCode >= 500:
-		if wait := parseRetryAfter(res.Header.Get("Retry-After"), time.Now()); wait > 0 {
-			return after{err, wait}
+		if err != nil {
+			return nil, fmt.Errorf("post to %s: read the answer: %w", redacted(to), err)
 		}
-		return err
-	default:
-		return Permanent(err)
+		return answer, nil
 	}
+	err = &statusError{res.StatusCode, fmt.Sprintf("post to %s: status %d: %s", redacted(to), res.StatusCode, cmp.Or(answerText(answer, header), http.StatusText(res.StatusCode)))}
+	switch {
+	case retryableStatus(res.StatusCode):
+		if wait := parseRetryAfter(res.Header.Get("Retry-After"), time.Now()); wait > 0 {
+			return nil, after{err, wait}
+		}
+		return nil, err
+	case res.StatusCode/100 == 3:
+		return nil, Permanent(fmt.Errorf("%w: it redirects to %s: configure that URL", err, redacted(res.Header.Get("Location"))))
+	default:
+		return nil, Permanent(err)
+	}
+}
+
+func retryableStatus(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests || status >= 500
+}
+
+// answerText is the beginning of an answer in one line. A server that repeats what it was sent must not make a secret known.
+func answerText(answer []byte, header http.Header) string {
+	s := strings.ToValidUTF8(string(answer[:min(len(answer), 512)]), "?")
+	if _, secret, ok := strings.Cut(header.Get("Authorization"), " "); ok {
+		s = strings.ReplaceAll(s, secret, "***")
+	}
+	return oneLine(strings.TrimSpace(s))
 }
 
 // parseRetryAfter reads seconds or an HTTP date; anything else is 0.
@@ -57,15 +84,18 @@ func parseRetryAfter(s string, now time.Time) time.Duration {
 }
 
 // redacted leaves out what a URL may carry of secrets: user, query and all of the path but its first part (chat webhooks
-// keep their token there).
+// keep their token there); a path of one part goes whole.
 func redacted(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "a URL that does not parse"
 	}
 	path := strings.TrimPrefix(u.Path, "/")
-	if first, rest, more := strings.Cut(path, "/"); more && rest != "" {
+	switch first, rest, _ := strings.Cut(path, "/"); {
+	case rest != "":
 		path = first + "/..."
+	case first != "":
+		path = "..."
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + "/" + path
 }
@@ -82,7 +112,7 @@ func withoutURL(err error) error {
 func checkURL(name, raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s: %q is not an absolute http or https URL: write it like https://host/path", name, raw)
+		return fmt.Errorf("%s: %q is not an absolute http or https URL: write it like https://host/path", name, redacted(raw))
 	}
 	return nil
 }

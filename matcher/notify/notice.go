@@ -3,7 +3,6 @@ package notify
 import (
 	"cmp"
 	"slices"
-	"strconv"
 
 	"github.com/forewarn/forewarn/matcher"
 )
@@ -34,7 +33,7 @@ type Replacer interface {
 // Single is the notice of one warning alone.
 func Single(w matcher.Warning) Notice {
 	return Notice{
-		ID: w.ID + "-" + strconv.FormatUint(uint64(w.Revision), 10), Thread: w.ID, Warnings: []matcher.Warning{w}, Over: w.State.Final(),
+		ID: revisionID(&w), Thread: w.ID, Warnings: []matcher.Warning{w}, Over: w.State.Final(),
 	}
 }
 

@@ -87,8 +87,10 @@ func serve(t *testing.T, script ...int) (*fake, *httptest.Server) {
 func TestWebhookIsSignedAsStandardWebhooksSays(t *testing.T) {
 	key, err := base64.StdEncoding.DecodeString("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	require.NoError(t, err)
+	hmacKey, err := newSigner("whsec_" + base64.StdEncoding.EncodeToString(key))
+	require.NoError(t, err)
 	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-		sign([][]byte{key}, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)), "the published test vector")
+		sign([]signer{hmacKey}, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)), "the published test vector")
 	f, s := serve(t)
 	w, err := NewWebhook(s.URL+"/hook", []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx"}, s.Client())
 	require.NoError(t, err)
@@ -113,7 +115,7 @@ func TestWebhookBodyStaysBelowItsLimitAndSaysSo(t *testing.T) {
 	for range 100 {
 		w.Evidence = append(w.Evidence, matcher.Evidence{Text: strings.Repeat("x", 400)})
 	}
-	b, err := webhookBody(&w)
+	b, err := webhookBody(&w, "")
 	require.NoError(t, err)
 	require.Less(t, len(b), maxWebhookBody)
 	require.Contains(t, string(b), "EvictionThresholdMet", "how it began stays")
@@ -210,8 +212,10 @@ func TestTextSaysWhatHowFarAndWhatToDo(t *testing.T) {
 	w := warning(1, matcher.Forming)
 	got := Text(&w, Style{Evidence: 3})
 	require.Equal(t, `2026-11-20 12:01:00  FORMING   Node runs out of memory  node=worker-1
+  pods are evicted
   ■□ 1 of 2 stages seen, severity critical, signature node-memory-eviction
   next expected: the node reports pressure (0 of 1 records)
+  how long: no forecast yet
   do first (look): See who uses the memory.
       $ kubectl describe node worker-1 -n <namespace>
     12:00:00 event  EvictionThresholdMet: Attempting to reclaim [31m memory now
@@ -243,19 +247,19 @@ func TestJSONLinesWritesOneObjectALine(t *testing.T) {
 }
 
 func TestNewNamesEveryMistake(t *testing.T) {
-	_, err := New(Destination{Type: "pigeon", Severity: "awful"}, nil, Style{}, nil)
+	_, err := New(Destination{Type: "pigeon", Severity: "awful"}, Env{})
 	require.ErrorContains(t, err, `unknown type "pigeon": use terminal, json, webhook, alertmanager`)
 	require.ErrorContains(t, err, "name is missing")
 	require.ErrorContains(t, err, `unknown severity "awful"`)
-	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"example.org"}}, nil, Style{}, nil)
+	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"example.org"}}, Env{})
 	require.ErrorContains(t, err, "not an absolute http or https URL")
-	_, err = New(Destination{Name: "on call", Type: "json"}, nil, Style{}, nil)
+	_, err = New(Destination{Name: "on call", Type: "json"}, Env{})
 	require.ErrorContains(t, err, "use at most 64 letters")
 	short := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(short, []byte("whsec_YWJj"), 0o600))
-	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"http://h/"}, SecretFiles: []string{short}}, nil, Style{}, nil)
+	_, err = New(Destination{Name: "x", Type: "webhook", URLs: []string{"http://h/"}, SecretFiles: []string{short}}, Env{})
 	require.ErrorContains(t, err, "24 to 64 bytes")
-	_, err = New(Destination{Name: "x", Type: "alertmanager"}, nil, Style{}, nil)
+	_, err = New(Destination{Name: "x", Type: "alertmanager"}, Env{})
 	require.ErrorContains(t, err, "name every peer")
 }
 

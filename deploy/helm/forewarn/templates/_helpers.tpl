@@ -70,6 +70,11 @@ custom_resources: {{ .Values.signatures.customResources }}
 {{- toYaml $config -}}
 {{- end -}}
 
+{{- /* Says yes when a destination writes Events, for which whoever notifies needs the API server. */ -}}
+{{- define "forewarn.writesEvents" -}}
+{{- range .Values.notify }}{{- if eq (toString .type) "kubernetes" }}yes{{- break }}{{- end }}{{- end }}
+{{- end -}}
+
 {{/* A part's pod: (dict "root" "part" "values" "command" "account" "mounts" "volumes" "signatures" "checksum"). */}}
 {{- define "forewarn.pod" -}}
 {{- $root := .root -}}
