@@ -60,7 +60,7 @@ prometheus: $(PROMETHEUS) $(PROMTOOL) ## build the Prometheus and the promtool t
 $(PROMETHEUS) $(PROMTOOL): deploy/prometheus/go.mod deploy/prometheus/go.sum
 	@mkdir -p $(dir $@)
 	@echo "building $@ (once)"
-	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(notdir $@)
+	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -gcflags=all=-l -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(notdir $@)
 	@touch $@
 
 rules: build $(PROMTOOL) ## the alerting rules of the whole catalogue and of forewarn itself, checked and tested by promtool (two minutes)
@@ -72,6 +72,8 @@ rules: build $(PROMTOOL) ## the alerting rules of the whole catalogue and of for
 
 remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, is asked for expressions, and fires the generated rules
 	@PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/prometheus
+
+alertmanager: $(ALERTMANAGER) ## build the Alertmanager that tests run (once; two minutes on 2 cores)
 
 $(ALERTMANAGER): deploy/alertmanager/go.mod deploy/alertmanager/go.sum deploy/alertmanager/build.sh
 	@mkdir -p $(dir $@)

@@ -13,4 +13,4 @@ chmod -R u+w "$copy"
 mkdir -p "$copy/ui/app/dist"
 echo 'made for tests: without pages' >"$copy/ui/app/dist/README"
 cd "$copy"
-CGO_ENABLED=0 "$go" build -trimpath -ldflags '-s -w' -o "$file" ./cmd/alertmanager
+CGO_ENABLED=0 "$go" build -trimpath -gcflags=all=-l -ldflags '-s -w' -o "$file" ./cmd/alertmanager
