@@ -106,16 +106,20 @@ func fit(t, y []float64) (b blend, ok bool) {
 		x[i] = t[i] / b.unit
 	}
 	best := math.Inf(1)
-	all := make([]fitted, 0, 3)
-	shapes := []shape{{2, 0}}
-	if len(y) >= 2*minPoints { // fewer cannot tell a bend
-		shapes = append(shapes, shape{3, 0}, bent(x, y))
-	}
-	for i := range shapes {
-		if f, good := fitShape(&shapes[i], x, y); good {
-			best = min(best, f.score)
-			all = append(all, f)
+	all := make([]fitted, 0, 4)
+	add := func(s shape) float64 {
+		f, good := fitShape(&s, x, y)
+		if !good {
+			return math.Inf(1)
 		}
+		best = min(best, f.score)
+		all = append(all, f)
+		return f.score
+	}
+	straight := add(shape{2, 0})
+	// Fewer cannot tell a bend; and where a parabola is no better than a line, there is none to be told closer.
+	if len(y) >= 2*minPoints && add(shape{3, 0}) < straight {
+		add(bent(x, y))
 	}
 	if f, good := fitWalk(x, y); good {
 		best = min(best, f.score)
@@ -352,12 +356,12 @@ func (b *blend) meets(limit, horizon, likely float64) (float64, bool) {
 	}
 	// The first time is looked for in steps that grow, so that what bends back before the limit is not passed over.
 	from := 0.0
-	for to := 1.0 / maxTrend; ; to += max(1.0/maxTrend, to/16) {
+	for to := 1.0 / maxTrend; ; to += max(1.0/maxTrend, to/8) {
 		if to*b.unit > horizon {
 			return 0, false
 		}
 		if reached(to) {
-			for range 30 {
+			for range 20 {
 				if mid := (from + to) / 2; reached(mid) {
 					to = mid
 				} else {

@@ -119,3 +119,14 @@ func TestThinKeepsTheNewest(t *testing.T) {
 	}
 	require.Greater(t, len(points), maxTrend-2)
 }
+
+func BenchmarkForecast(b *testing.B) {
+	noise := rand.New(rand.NewPCG(5, 6))
+	points := curve(60, 1, func(m float64) float64 { return m + noise.NormFloat64() })
+	c := &signatures.Forecast{Reaches: 100, Within: signatures.Duration(2 * time.Hour), Over: signatures.Duration(time.Hour)}
+	for b.Loop() {
+		if _, met := forecast(points, c); !met {
+			b.Fatal("there is one")
+		}
+	}
+}

@@ -167,11 +167,13 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 	if p.settings.Listen != "" {
 		parts = append(parts, part{"listen", p.serve})
 	}
-	if p.roles.notify {
+	if p.roles != (roles{collect: true}) { // whoever shows a warning
 		if err := p.openSightings(ctx); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"sightings", p.runSightings})
+	}
+	if p.roles.notify {
 		if err := p.openFeeds(ctx); err != nil {
 			return nil, err
 		}
