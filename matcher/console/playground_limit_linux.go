@@ -17,7 +17,7 @@ func limitProcess(memory uint64, processor time.Duration) error {
 			return fmt.Errorf("set limit %d to %d: %w", what, most, err)
 		}
 	}
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19)                  // without it, it is only less polite
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19)                // without it, it is only less polite
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600) // where there is no /proc nothing can be said
 	return nil
 }

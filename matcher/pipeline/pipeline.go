@@ -141,6 +141,7 @@ type Matcher struct {
 	program atomic.Pointer[matcher.Program]
 	refused atomic.Pointer[[]string]
 	inputs  *inputs
+	census  *Census
 	dead    *deadLetters
 	metrics *metrics
 	began   time.Time
@@ -161,7 +162,7 @@ func New(c Config) (*Matcher, error) {
 		return nil, err
 	}
 	m := &Matcher{
-		c: c, inputs: newInputs(c.Now, silentAfter(c.Tracker)), began: c.Now(),
+		c: c, inputs: newInputs(c.Now, silentAfter(c.Tracker)), census: NewCensus(c.Now), began: c.Now(),
 		consumers: map[string]*stream.Consumer{}, lag: map[string]uint64{}, lost: map[string]uint64{},
 	}
 	if m.metrics, err = newMetrics(c.Registerer); err != nil {
@@ -169,12 +170,15 @@ func New(c Config) (*Matcher, error) {
 	}
 	m.metrics.tracker.read = m.losses
 	m.dead = newDeadLetters(c.Store, c.Logger, c.Now)
+	if err := m.census.restore(c.Store); err != nil {
+		c.Logger.Warn("what was seen before cannot be read", "error", err)
+	}
 	m.take(c.Program, c.Refused)
 	if _, err := c.newTracker(c.Program, nil); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	_, hits := c.Stream.Partitions()
-	m.workers = newWorkers(c.Workers, hits, m.program.Load, m.inputs, m.metrics)
+	m.workers = newWorkers(c.Workers, hits, m.program.Load, m.inputs, m.census, m.metrics)
 	for p := range hits {
 		m.owners = append(m.owners, &owner{
 			partition: p, program: m.program.Load, newTracker: c.newTracker, store: c.Store, history: past{c.Stream},
