@@ -72,7 +72,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		quiet.log = slog.New(slog.NewTextHandler(d.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	p := &process{
-		globals: &quiet, settings: settings{DataDir: dir}, roles: roles{true, true, true},
+		globals: &quiet, settings: settings{DataDir: dir}, roles: everything,
 		notifiers: map[string]notify.Notifier{"demo": d.notifier()},
 	}
 	var shown error

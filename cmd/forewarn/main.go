@@ -115,7 +115,7 @@ or see a genuine failure being forewarned:
 	root.SetVersionTemplate("forewarn {{.Version}}\n")
 	g.flags(root.PersistentFlags())
 	root.AddCommand(
-		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g),
+		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g), newConsole(g),
 		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newBench(g), newExitCodes(),
 	)
 	completeValues(root, map[string][]string{

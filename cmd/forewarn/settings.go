@@ -21,6 +21,7 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -48,6 +49,7 @@ type settings struct {
 	Send  sendSettings   `yaml:"send,omitempty" json:"send,omitzero" doc:"How collectors send records; forewarn bench tune finds what suits a machine."`
 
 	Notify    []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
+	Console   console.Options      `yaml:"console,omitempty" json:"console,omitzero" doc:"The web console."`
 	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
 	Listen    string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
 }
@@ -188,6 +190,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 		}
 	}
 	problems = append(problems, s.checkCollect(place)...)
+	problems = append(problems, s.checkConsole(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}
