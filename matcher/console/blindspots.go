@@ -37,17 +37,17 @@ func worse(a, b Sight) int {
 // Settle is how long must have been looked before it is said that something was never seen.
 const Settle = time.Hour
 
-// View is what a cluster's matching processes are given to see.
-type View struct {
+// Given is what a cluster's matching processes are given to see.
+type Given struct {
 	Now       time.Time
 	Processes int           // that told what they see
-	Given     uint8         // the kinds that some source gives, as bits 1<<Kind
+	Kinds     uint8         // that some source gives, as bits 1<<Kind
 	Seen      pipeline.Seen // which records came
 }
 
-// ViewOf puts together what the statuses of all matching processes say. Those that stopped are left out.
-func ViewOf(now time.Time, all []pipeline.Status) View {
-	v := View{Now: now}
+// GivenOf puts together what the statuses of all matching processes say. Those that stopped are left out.
+func GivenOf(now time.Time, all []pipeline.Status) Given {
+	v := Given{Now: now}
 	for i := range all {
 		s := &all[i]
 		if s.Stopped || s.Seen == nil {
@@ -58,7 +58,7 @@ func ViewOf(now time.Time, all []pipeline.Status) View {
 		for _, in := range s.Inputs {
 			for _, name := range in.Kinds {
 				if k, err := record.ParseKind(name); err == nil && !in.Ended {
-					v.Given |= 1 << k
+					v.Kinds |= 1 << k
 				}
 			}
 		}
@@ -127,10 +127,10 @@ type Gap struct {
 }
 
 // FindBlindSpots judges signatures by what is seen.
-func FindBlindSpots(all []*signatures.Signature, v View) *BlindSpots {
+func FindBlindSpots(all []*signatures.Signature, v Given) *BlindSpots {
 	b := &BlindSpots{Since: v.Seen.Since, Processes: v.Processes, Counts: map[string]int{}, Gaps: []Gap{}, Spots: []Spot{}}
 	gaps := map[string]*Gap{}
-	e := eye{view: v, known: map[string]NeedSight{}}
+	e := eye{given: v, known: map[string]NeedSight{}}
 	for _, s := range all {
 		spot := e.judge(s)
 		b.Counts[string(spot.Verdict)]++
@@ -192,7 +192,7 @@ func mendOf(n NeedSight) string {
 
 // eye judges what signatures need, each need once.
 type eye struct {
-	view  View
+	given Given
 	known map[string]NeedSight
 }
 

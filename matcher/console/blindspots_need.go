@@ -136,7 +136,7 @@ func (e *eye) need(n need) NeedSight {
 
 // look says how well a need can be seen.
 func (e *eye) look(n need) (sight Sight, last time.Time, says string) {
-	names := e.view.Seen.Kinds[n.kind.String()]
+	names := e.given.Seen.Kinds[n.kind.String()]
 	newest := int64(0)
 	nameless := false
 	for name, at := range names {
@@ -147,17 +147,17 @@ func (e *eye) look(n need) (sight Sight, last time.Time, says string) {
 			nameless = true
 		}
 	}
-	since := e.view.Seen.Since
-	watched := e.view.Now.Sub(since)
-	given := e.view.Given&(1<<n.kind) != 0
+	since := e.given.Seen.Since
+	watched := e.given.Now.Sub(since)
+	given := e.given.Kinds&(1<<n.kind) != 0
 	switch {
 	case newest > 0:
-		return Sighted, time.Unix(newest, 0).UTC(), fmt.Sprintf("last seen %s ago", roughly(e.view.Now.Sub(time.Unix(newest, 0))))
-	case e.view.Processes == 0:
+		return Sighted, time.Unix(newest, 0).UTC(), fmt.Sprintf("last seen %s ago", roughly(e.given.Now.Sub(time.Unix(newest, 0))))
+	case e.given.Processes == 0:
 		return Untested, last, "no matching process says what it sees"
 	case nameless:
 		return Untested, last, "logs come that do not say who wrote them: it may be among them"
-	case slices.Contains(e.view.Seen.Full, n.kind.String()):
+	case slices.Contains(e.given.Seen.Full, n.kind.String()):
 		return Untested, last, "more comes than is remembered"
 	case watched < Settle:
 		return Untested, last, fmt.Sprintf("not seen yet; it is looked for since %s", roughly(watched))

@@ -17,15 +17,15 @@ import (
 var noon = time.Date(2026, 3, 8, 12, 0, 0, 0, time.UTC)
 
 // seen is a view of a week; names are written kind:name, and a kind alone is one that a source gives.
-func seen(names ...string) View {
-	v := View{Now: noon, Processes: 1, Seen: pipeline.Seen{Since: noon.Add(-7 * 24 * time.Hour), Kinds: map[string]map[string]int64{}}}
+func seen(names ...string) Given {
+	v := Given{Now: noon, Processes: 1, Seen: pipeline.Seen{Since: noon.Add(-7 * 24 * time.Hour), Kinds: map[string]map[string]int64{}}}
 	for _, n := range names {
 		kind, name, named := strings.Cut(n, ":")
 		k, err := record.ParseKind(kind)
 		if err != nil {
 			panic(err)
 		}
-		v.Given |= 1 << k
+		v.Kinds |= 1 << k
 		if named {
 			if v.Seen.Kinds[kind] == nil {
 				v.Seen.Kinds[kind] = map[string]int64{}
@@ -36,7 +36,7 @@ func seen(names ...string) View {
 	return v
 }
 
-func spot(t *testing.T, yaml string, v View) Spot {
+func spot(t *testing.T, yaml string, v Given) Spot {
 	t.Helper()
 	sigs, problems := signatures.Parse("s.yaml", []byte("id: a\ntitle: A\nseverity: high\nby: node\nclear: {quiet: 1h}\n"+yaml))
 	require.Empty(t, signatures.Errors(problems))
@@ -52,7 +52,7 @@ incident: {when: {alert: {name: Down}}}
 `
 	for name, c := range map[string]struct {
 		yaml    string
-		view    View
+		view    Given
 		verdict Verdict
 		says    string
 	}{
@@ -110,7 +110,7 @@ func TestNothingIsClaimedBeforeItWasLookedForLongEnough(t *testing.T) {
 	require.Equal(t, CannotFire, spot(t, one, v).Verdict)
 	v.Seen.Full = []string{"log"}
 	require.Equal(t, NotTested, spot(t, one, v).Verdict, "more names came than are kept")
-	require.Equal(t, NotTested, spot(t, one, View{Now: noon}).Verdict, "nobody says what he sees")
+	require.Equal(t, NotTested, spot(t, one, Given{Now: noon}).Verdict, "nobody says what he sees")
 }
 
 func TestGapsNameWhatHelpsMostFirst(t *testing.T) {
@@ -142,14 +142,14 @@ func TestGapsNameWhatHelpsMostFirst(t *testing.T) {
 }
 
 func TestAViewIsOfAllProcessesThatRun(t *testing.T) {
-	v := ViewOf(noon, []pipeline.Status{
+	v := GivenOf(noon, []pipeline.Status{
 		{Seen: &pipeline.Seen{Since: noon.Add(-time.Hour), Kinds: map[string]map[string]int64{"log": {"etcd": 1}}}, Inputs: []pipeline.Input{{Kinds: []string{"log", "event"}}}},
 		{Seen: &pipeline.Seen{Since: noon.Add(-2 * time.Hour), Kinds: map[string]map[string]int64{"log": {"kubelet": 2}}}, Inputs: []pipeline.Input{{Kinds: []string{"sample"}, Ended: true}}},
 		{Stopped: true, Seen: &pipeline.Seen{Kinds: map[string]map[string]int64{"alert": {"x": 1}}}},
 		{}, // of a version that does not tell
 	})
 	require.Equal(t, 2, v.Processes)
-	require.Equal(t, uint8(1<<record.Log|1<<record.Event), v.Given)
+	require.Equal(t, uint8(1<<record.Log|1<<record.Event), v.Kinds)
 	require.Equal(t, map[string]map[string]int64{"log": {"etcd": 1, "kubelet": 2}}, v.Seen.Kinds)
 	require.Equal(t, noon.Add(-time.Hour), v.Seen.Since)
 }

@@ -80,7 +80,7 @@ type Outcome struct {
 	Signatures []Tried              `json:"signatures"` // those that were tried
 	Tests      []TestOutcome        `json:"tests"`      // the tests that the YAML's signatures carry
 	Formats    []string             `json:"formats"`    // what the input was taken for
-	Faults     []Fault              `json:"faults"`     // of the input
+	Faults     []InputFault         `json:"faults"`     // of the input
 	Records    int                  `json:"records"`    // how many there are
 	Shown      []ShownRecord        `json:"shown"`      // the first of them, in order of time, and all that hit as far as there is room
 	Hits       int                  `json:"hits"`       // records that met something
@@ -109,8 +109,8 @@ type TestOutcome struct {
 	Failures  []string `json:"failures,omitempty"`
 }
 
-// Fault is something of the input that could not be used.
-type Fault struct {
+// InputFault is something of the input that could not be used.
+type InputFault struct {
 	Line    int    `json:"line,omitempty"`
 	Message string `json:"message"`
 }

@@ -29,7 +29,7 @@ type reading struct {
 	room    int // records that may still come
 	records []pasted
 	formats []string
-	faults  []Fault
+	faults  []InputFault
 	counts  format.Counts
 	refused int // records beyond room
 	mixed   int // records that came out of order
@@ -126,9 +126,9 @@ func (in *reading) note(name string) {
 func (in *reading) fault(line int, message string) {
 	switch n := len(in.faults); {
 	case n < maxFaults:
-		in.faults = append(in.faults, Fault{line, message})
+		in.faults = append(in.faults, InputFault{line, message})
 	case n == maxFaults:
-		in.faults = append(in.faults, Fault{0, "and more of them: mend the ones above first"})
+		in.faults = append(in.faults, InputFault{0, "and more of them: mend the ones above first"})
 	}
 }
 

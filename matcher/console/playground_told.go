@@ -51,7 +51,7 @@ func (t *told) finish() {
 	for _, id := range t.ids {
 		w := t.last[id]
 		for i := range t.out.Signatures {
-			if s := &t.out.Signatures[i]; s.ID == w.Signature && (s.State == "" || rank(w.State) < rank(matcher.State(s.State))) {
+			if s := &t.out.Signatures[i]; s.ID == w.Signature && (s.State == "" || stateRank(w.State) < stateRank(matcher.State(s.State))) {
 				s.State = string(w.State)
 			}
 		}
@@ -65,7 +65,7 @@ func (t *told) finish() {
 	}
 }
 
-// rank orders states by how much they concern a person.
-func rank(s matcher.State) int {
+// stateRank orders states by how much they concern a person.
+func stateRank(s matcher.State) int {
 	return slices.Index([]matcher.State{matcher.InIncident, matcher.Imminent, matcher.Forming, matcher.Resolved, matcher.Averted, matcher.Expired}, s)
 }

@@ -28,7 +28,7 @@ func Try(ctx context.Context, t *Trial, bounds Bounds) (*Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, bounds.Time)
 	defer cancel()
 	x := &trial{Trial: *t, bounds: bounds, out: Outcome{
-		Problems: []signatures.Problem{}, Signatures: []Tried{}, Tests: []TestOutcome{}, Formats: []string{}, Faults: []Fault{}, Shown: []ShownRecord{},
+		Problems: []signatures.Problem{}, Signatures: []Tried{}, Tests: []TestOutcome{}, Formats: []string{}, Faults: []InputFault{}, Shown: []ShownRecord{},
 		Revisions: []Revision{}, Warnings: []matcher.Warning{}, Progress: []matcher.Progress{}, Why: []Why{}, Notes: []string{},
 	}}
 	x.attributes()
@@ -69,7 +69,7 @@ func (x *trial) attributes() {
 		test := signatures.Test{Records: []signatures.TestRecord{{Log: "-", Attrs: map[string]string{word: value}}}}
 		built, err := test.Build(time.Unix(0, 0))
 		if err != nil || len(value) > record.MaxValue || len(word) > record.MaxKey {
-			x.out.Faults = append(x.out.Faults, Fault{0, fmt.Sprintf("no attribute is called %.80q: use node, namespace, pod, container, workload, component or a full name such as k8s.node.name", word)})
+			x.out.Faults = append(x.out.Faults, InputFault{0, fmt.Sprintf("no attribute is called %.80q: use node, namespace, pod, container, workload, component or a full name such as k8s.node.name", word)})
 			continue
 		}
 		for _, a := range built[0].Attrs {
