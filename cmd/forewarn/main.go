@@ -116,7 +116,7 @@ or see a genuine failure being forewarned:
 	g.flags(root.PersistentFlags())
 	root.AddCommand(
 		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g), newConsole(g),
-		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newBench(g), newExitCodes(),
+		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newBench(g), newExitCodes(), newTrial(g),
 	)
 	completeValues(root, map[string][]string{
 		"output": {"text", "json", "yaml"}, "color": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},

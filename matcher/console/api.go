@@ -15,8 +15,13 @@ import (
 //
 //	GET  /api/warnings                 the open warnings, the most urgent first; filters as on the overview
 //	GET  /api/warnings/{id}            one warning, with its outlook
+//	GET  /api/signatures               the armed signatures with their scorecards; filters and sort as on the page, all at once
+//	GET  /api/signatures/{id}          one signature, said aloud
+//	GET  /api/blind-spots              which signatures cannot fire here, and for want of what
+//	POST /api/playground               {"yaml": "...", "input": "...", "armed": "none"}: what signatures make of an input
 //	POST /api/warnings/{id}/feedback   {"verdict": "acknowledged"}, {"verdict": "averted", "remedy": "..."}
 func (k *Console) api(mux *http.ServeMux) {
+	k.apiSignatures(mux)
 	mux.HandleFunc("GET /api/warnings", func(w http.ResponseWriter, r *http.Request) {
 		f := filterOf(r.URL.Query())
 		var open []ranked

@@ -28,6 +28,12 @@ type Config struct {
 	Facts Facts
 	// Book knows what was seen before, and takes feedback; without it there is neither.
 	Book Book
+	// Arms knows the signatures that are armed; without it the catalogue is empty.
+	Arms Arms
+	// Scores tells how the signatures have done here; without it nothing is known.
+	Scores func() []Scorecard
+	// Runner runs the trials of the playground, such as a [Child]; without it there are none.
+	Runner Runner
 	// Now is the clock that warnings are compared with. Default time.Now; a recording that is played has another.
 	Now     func() time.Time
 	Log     *slog.Logger // default: none
@@ -68,6 +74,9 @@ func New(c Config) (*Console, error) {
 	}
 	if c.Book == nil {
 		c.Book = noBook{}
+	}
+	if c.Arms == nil {
+		c.Arms = noArms{}
 	}
 	k := &Console{c: c, base: c.Options.path(), health: newHealth(c.Facts), live: make(chan struct{}, maxLive)}
 	var err error

@@ -11,6 +11,7 @@ type page struct {
 	key      string // with g before it this key leads there
 	template string
 	script   string // a module of web/ that it needs besides live.js; may be empty
+	style    string // a sheet of web/ that it needs besides console.css; may be empty
 
 	// show makes what the page says of a GET.
 	show func(k *Console, r *http.Request) (content, error)
@@ -34,6 +35,10 @@ func pages() []page {
 	return []page{
 		overviewPage,
 		warningPage,
+		signaturesPage,
+		signatureDetailPage,
+		blindSpotsPage,
+		playgroundPage,
 		healthPage,
 	}
 }

@@ -25,6 +25,7 @@ type frame struct {
 	Live     bool   // the page is told of changes
 	Since    string // the moment of the view that the page is of
 	Script   string
+	Style    string
 	Now      time.Time
 	Pulse    pulse
 	Version  string
@@ -67,7 +68,7 @@ func (k *Console) loadTemplates() error {
 
 // renderPage writes a page with its layout.
 func (k *Console) renderPage(w http.ResponseWriter, r *http.Request, p *page, c content, since at) {
-	k.write(w, r, k.pages[p.path], http.StatusOK, frame{Title: c.title, Path: p.path, Since: since.String(), Live: p.follow != nil, Script: p.script, Data: c.data})
+	k.write(w, r, k.pages[p.path], http.StatusOK, frame{Title: c.title, Path: p.path, Since: since.String(), Live: p.follow != nil, Script: p.script, Style: p.style, Data: c.data})
 }
 
 // render writes a page that is not in the table.

@@ -204,6 +204,11 @@ func (m *Matcher) take(p *matcher.Program, refused []string) {
 	m.metrics.signatures.WithLabelValues("refused").Set(float64(len(refused)))
 }
 
+// Program returns what is scanned with, and what was refused when it was made.
+func (m *Matcher) Program() (p *matcher.Program, refused []string) {
+	return m.program.Load(), *m.refused.Load()
+}
+
 // Run matches until ctx ends, then drains and returns nil, or what the drain could not do. Before that it returns only when
 // going on would be wrong: the store is closed or damaged.
 func (m *Matcher) Run(ctx context.Context) error {

@@ -6,7 +6,7 @@ const policy = window.trustedTypes
   ? trustedTypes.createPolicy("forewarn", { createHTML: (s) => s })
   : { createHTML: (s) => s };
 
-function elementOf(html) {
+export function elementOf(html) {
   const t = document.createElement("template");
   t.innerHTML = policy.createHTML(html);
   return t.content.firstElementChild;
