@@ -107,7 +107,7 @@ func givenIn(ctx context.Context, o collector.Options) (console.Given, error) {
 	now := time.Now()
 	census := pipeline.NewCensus(func() time.Time { return now })
 	counter := census.Counter()
-	given := console.Given{Now: now, Processes: 1}
+	given := console.Given{Now: now, Processes: 1, Whole: true}
 	var batch record.Batch
 	for {
 		frame, err := files.Next(ctx)
@@ -127,7 +127,6 @@ func givenIn(ctx context.Context, o collector.Options) (console.Given, error) {
 		return given, errors.New("the input held no record: check that it is a log, a dump of kubectl or a scrape")
 	}
 	given.Seen = *census.Seen()
-	given.Seen.Since = now.Add(-console.Settle)
 	return given, nil
 }
 

@@ -34,13 +34,18 @@ func worse(a, b Sight) int {
 	return cmp.Compare(slices.Index(sights(), a), slices.Index(sights(), b))
 }
 
-// Settle is how long must have been looked before it is said that something was never seen.
-const Settle = time.Hour
+// Settle is how long must have been looked before it is said that something was never seen; settleKind, that no source gives a kind of record: sources
+// say at once what they can give.
+const (
+	Settle     = time.Hour
+	settleKind = 10 * time.Minute
+)
 
 // Given is what a cluster's matching processes are given to see.
 type Given struct {
 	Now       time.Time
 	Processes int           // that told what they see
+	Whole     bool          // it is all there is, such as files that were read: nothing is still to come
 	Kinds     uint8         // that some source gives, as bits 1<<Kind
 	Seen      pipeline.Seen // which records came
 }
@@ -140,10 +145,14 @@ func FindBlindSpots(all []*signatures.Signature, v Given) *BlindSpots {
 				if !n.Sight.Blind() {
 					continue
 				}
-				g := gaps[n.Need]
+				need := n.Need
+				if n.Sight == Missing { // all of the kind is
+					need = kindText(n.Kind)
+				}
+				g := gaps[need]
 				if g == nil {
-					g = &Gap{Need: n.Need, Kind: n.Kind, Sight: n.Sight, Says: n.Says, Mend: mendOf(n)}
-					gaps[n.Need] = g
+					g = &Gap{Need: need, Kind: n.Kind, Sight: n.Sight, Says: n.Says, Mend: mendOf(n)}
+					gaps[need] = g
 				}
 				if !slices.Contains(g.Signatures, s.ID) {
 					g.Signatures = append(g.Signatures, s.ID)
@@ -277,19 +286,22 @@ func (spot *Spot) climb(s *signatures.Signature, stages []Sight, frame bool) (bl
 		}
 		switch left := len(stages) - len(dark); {
 		case left == 0, s.Tell != "" && stages[tell].Blind():
-			spot.Says = append(spot.Says, "it cannot fire: "+names+" cannot be seen")
+			spot.first("it cannot fire: " + names + " cannot be seen")
 			return true
 		case left < need:
-			spot.Says = append(spot.Says, fmt.Sprintf("it gets no further than %d of %d stages: %s cannot be seen", left, need, names))
+			spot.first(fmt.Sprintf("it gets no further than %d of %d stages: %s cannot be seen", left, need, names))
 		default:
-			spot.Says = append(spot.Says, names+" cannot be seen; the other stages are enough")
+			spot.first(names + " cannot be seen; the other stages are enough")
 		}
 		return false
 	}
 	if frame || first <= tell {
-		spot.Says = append(spot.Says, "it cannot fire: "+names+" cannot be seen")
+		spot.first("it cannot fire: " + names + " cannot be seen")
 		return true
 	}
-	spot.Says = append(spot.Says, fmt.Sprintf("it gets no further than %s: %s cannot be seen", s.Stages[first-1].Name, names))
+	spot.first(fmt.Sprintf("it gets no further than %s: %s cannot be seen", s.Stages[first-1].Name, names))
 	return false
 }
+
+// first puts what matters most before everything else that is said.
+func (spot *Spot) first(text string) { spot.Says = slices.Insert(spot.Says, 0, text) }

@@ -152,21 +152,27 @@ func (e *eye) look(n need) (sight Sight, last time.Time, says string) {
 	given := e.given.Kinds&(1<<n.kind) != 0
 	switch {
 	case newest > 0:
-		return Sighted, time.Unix(newest, 0).UTC(), fmt.Sprintf("last seen %s ago", roughly(e.given.Now.Sub(time.Unix(newest, 0))))
+		return Sighted, time.Unix(newest, 0).UTC(), fmt.Sprintf("last seen %s ago", span(e.given.Now.Sub(time.Unix(newest, 0))))
 	case e.given.Processes == 0:
 		return Untested, last, "no matching process says what it sees"
 	case nameless:
 		return Untested, last, "logs come that do not say who wrote them: it may be among them"
 	case slices.Contains(e.given.Seen.Full, n.kind.String()):
 		return Untested, last, "more comes than is remembered"
-	case watched < Settle:
-		return Untested, last, fmt.Sprintf("not seen yet; it is looked for since %s", roughly(watched))
-	case len(names) == 0 && !given:
-		return Missing, last, fmt.Sprintf("no source gives %s; none came for %s", kindText(n.kind), roughly(watched))
+	case e.given.Whole && len(names) == 0:
+		return Missing, last, "there is none"
+	case e.given.Whole:
+		return Unseen, last, "there is none, while there are other " + kindText(n.kind.String())
+	case len(names) == 0 && !given && watched >= settleKind:
+		return Missing, last, fmt.Sprintf("no source gives %s; none came for %s", kindText(n.kind.String()), span(watched))
+	case watched < Settle && !given:
+		return Untested, last, fmt.Sprintf("not seen yet; it was looked for for %s", span(watched))
 	case n.kind == record.Event, n.kind == record.Alert, n.kind == record.Change:
-		return Quiet, last, fmt.Sprintf("none came for %s, and a source gives %s", roughly(watched), kindText(n.kind))
+		return Quiet, last, fmt.Sprintf("none came for %s, and a source gives %s", span(watched), kindText(n.kind.String()))
+	case watched < Settle:
+		return Untested, last, fmt.Sprintf("not seen yet; it was looked for for %s", span(watched))
 	}
-	return Unseen, last, fmt.Sprintf("never seen for %s, while other %s come", roughly(watched), kindText(n.kind))
+	return Unseen, last, fmt.Sprintf("never seen for %s, while other %s come", span(watched), kindText(n.kind.String()))
 }
 
 // passes reports whether a name passes a match.
@@ -175,21 +181,16 @@ func passes(m signatures.Match, name string) bool {
 		&record.Record{Attrs: record.Attrs{{Key: record.Component, Value: name}}})
 }
 
-func kindText(k record.Kind) string {
-	return map[record.Kind]string{
-		record.Event: "events", record.Log: "logs", record.Change: "changes of objects", record.Sample: "metrics", record.Alert: "alerts",
-	}[k]
-}
-
-// roughly is a duration as people say it.
-func roughly(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", d/time.Hour)
+// kindText names all records of a kind.
+func kindText(kind string) string {
+	switch kind {
+	case record.Event.String():
+		return "events"
+	case record.Change.String():
+		return "changes of objects"
+	case record.Sample.String():
+		return "metrics"
+	default:
+		return kind + "s"
 	}
-	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 )
 
 const blindSpotsPath = "/blind-spots"
@@ -37,8 +38,40 @@ type blindView struct {
 type spotGroup struct {
 	Verdict Verdict
 	Title   string
-	Spots   []Spot
+	Spots   []shownSpot
 	More    int
+}
+
+// shownSpot is a signature with what it lacks, each need once.
+type shownSpot struct {
+	Spot
+
+	Lacks []lackingNeed
+}
+
+// lackingNeed is an input that is not seen, and the roles that need it.
+type lackingNeed struct {
+	NeedSight
+
+	Roles []string
+}
+
+func lackingOf(s Spot) shownSpot {
+	shown := shownSpot{Spot: s}
+	for _, r := range s.Roles {
+		for _, n := range r.Needs {
+			if n.Sight == Sighted || n.Sight == Quiet {
+				continue
+			}
+			i := slices.IndexFunc(shown.Lacks, func(l lackingNeed) bool { return l.Need == n.Need })
+			if i < 0 {
+				i = len(shown.Lacks)
+				shown.Lacks = append(shown.Lacks, lackingNeed{NeedSight: n})
+			}
+			shown.Lacks[i].Roles = append(shown.Lacks[i].Roles, r.Role)
+		}
+	}
+	return shown
 }
 
 // mostSpots is how many signatures of a verdict are listed.
@@ -63,7 +96,7 @@ func (k *Console) blindSpots() blindView {
 			switch {
 			case s.Verdict != verdict:
 			case len(g.Spots) < mostSpots:
-				g.Spots = append(g.Spots, s)
+				g.Spots = append(g.Spots, lackingOf(s))
 			default:
 				g.More++
 			}

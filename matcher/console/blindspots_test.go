@@ -130,7 +130,7 @@ func TestGapsNameWhatHelpsMostFirst(t *testing.T) {
 		require.NotEmpty(t, g.Mend)
 	}
 	require.Contains(t, needs["logs of etcd"].Signatures, "etcd-slow-disk")
-	require.Equal(t, Missing, needs["the metric kubelet_volume_stats_available_bytes"].Sight)
+	require.Equal(t, Missing, needs["metrics"].Sight)
 
 	for _, x := range FindBlindSpots(set.All(), seen("event", "change", "alert", "log:")).Spots {
 		if x.Signature == "etcd-slow-disk" {

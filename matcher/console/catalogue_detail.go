@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -197,11 +198,53 @@ func followedWords(s *signatures.Signature) string {
 	return by + "; all stages, in any order" + within
 }
 
-// yamlOf writes a signature as a person would.
+// yamlOf writes a signature as a person would: what can be one word is one, and short lists stand on a line.
 func yamlOf(s *signatures.Signature) (string, error) {
-	b, err := yaml.Marshal(s)
-	if err != nil {
+	var n yaml.Node
+	if err := n.Encode(s); err != nil {
 		return "", fmt.Errorf("write signature %s: %w", s.ID, err)
 	}
-	return string(b), nil
+	tidy(&n, "")
+	var b strings.Builder
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(&n); err != nil {
+		return "", fmt.Errorf("write signature %s: %w", s.ID, err)
+	}
+	return b.String(), nil
+}
+
+// tidy puts short forms in place of long ones below a key.
+func tidy(n *yaml.Node, key string) {
+	for i, c := range n.Content {
+		switch {
+		case n.Kind == yaml.MappingNode && i%2 == 0:
+		case n.Kind == yaml.MappingNode:
+			tidy(c, n.Content[i-1].Value)
+		default:
+			tidy(c, key)
+		}
+	}
+	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && (n.Content[0].Value == "equals" || n.Content[0].Value == "any") && words(n.Content[1]) {
+		*n = *n.Content[1] // a match that is nothing but equal, a text that is nothing but contained
+	}
+	if !words(n) {
+		return
+	}
+	switch {
+	case len(n.Content) == 1 && key != "components" && key != "references" && !slices.Contains(matchKeys(), key):
+		*n = *n.Content[0]
+	case key != "references":
+		n.Style |= yaml.FlowStyle
+	}
+}
+
+// matchKeys are the keys below which a list is always a list.
+func matchKeys() []string {
+	return []string{"equals", "not", "contains", "prefix", "suffix", "any", "all", "none"}
+}
+
+// words reports whether a node is a list of single values.
+func words(n *yaml.Node) bool {
+	return n.Kind == yaml.SequenceNode && len(n.Content) > 0 && !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return c.Kind != yaml.ScalarNode })
 }

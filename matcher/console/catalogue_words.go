@@ -225,10 +225,11 @@ func is(m signatures.Match) string {
 
 // valueWords says what a value is.
 func valueWords(m signatures.Match) string {
-	if text := is(m); !strings.HasPrefix(text, "is ") {
+	text := is(m)
+	if len(m.Equals) == 0 || !strings.HasPrefix(text, "is ") {
 		return "something that " + text
 	}
-	return strings.TrimPrefix(is(m), "is ")
+	return strings.TrimPrefix(text, "is ")
 }
 
 func textWords(what string, t signatures.Text) string {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -234,9 +233,8 @@ type shownOutcome struct {
 type shownStep struct {
 	Why
 
-	Reached []matcher.RungProgress // by key
-	Missing []string
-	Keys    int
+	Reached int      // keys for which it was
+	Missing []string // by how much, for the others
 }
 
 func outcomeOf(out *Outcome, q *question) *shownOutcome {
@@ -257,19 +255,26 @@ func outcomeOf(out *Outcome, q *question) *shownOutcome {
 	}
 	for _, w := range out.Why {
 		step := shownStep{Why: w}
+		reached := map[string]bool{}
+		for i := range out.Warnings {
+			for _, r := range out.Warnings[i].Reached {
+				if out.Warnings[i].Signature == w.Signature && r.Stage == w.Role && !out.Warnings[i].Retracted {
+					reached[out.Warnings[i].KeyText] = true
+				}
+			}
+		}
 		for _, p := range out.Progress {
 			for _, r := range p.Rungs {
-				if p.Signature != w.Signature || r.Name != w.Role {
-					continue
-				}
-				step.Keys++
-				if !r.Reached.IsZero() {
-					step.Reached = append(step.Reached, r)
-				} else if r.Missing != "" && !slices.Contains(step.Missing, r.Missing) && len(step.Missing) < 3 {
+				switch {
+				case p.Signature != w.Signature || r.Name != w.Role:
+				case !r.Reached.IsZero():
+					reached[p.Key] = true
+				case r.Missing != "" && !reached[p.Key] && !slices.Contains(step.Missing, r.Missing) && len(step.Missing) < 3:
 					step.Missing = append(step.Missing, r.Missing)
 				}
 			}
 		}
+		step.Reached = len(reached)
 		const most = 4
 		step.Lacks = step.Lacks[:min(len(step.Lacks), most)]
 		s.Steps = append(s.Steps, step)

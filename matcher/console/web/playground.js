@@ -68,7 +68,7 @@ function go(id, line, column) {
 // What is said of lines, as a list below the pane, for those who do not see the gutter.
 function say(id, marks) {
   const list = document.querySelector(`[data-said="${id}"]`);
-  const shown = marks.filter((m) => m.level === "error" || m.level === "lack" || m.level === "warning" && marks.length < 6).slice(0, 6);
+  const shown = marks.filter((m) => m.level === "error" || m.level === "lack").slice(0, 6);
   list.replaceChildren(...shown.map((m) => {
     const row = document.createElement("li");
     row.className = `at-${m.level}`;
