@@ -24,7 +24,7 @@ TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned
+demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned, on the terminal and in the web console
 	@$(BIN) demo
 
 build: ## build bin/forewarn

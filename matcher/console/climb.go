@@ -31,6 +31,8 @@ type climb struct {
 type rung struct {
 	Y        float64
 	Name     string
+	NameX    float64 // where its name begins, or ends when AtEnd is set: where the line is not
+	AtEnd    bool
 	Seen     bool
 	Next     bool
 	Incident bool
@@ -118,7 +120,7 @@ const (
 // climbOf draws a warning as of now.
 func climbOf(w *matcher.Warning, f *forecast, now time.Time) climb {
 	c := climb{State: w.State, Over: w.State.Final(), From: w.Opened, NowAt: now, Label: ladderText(w, f, now)}
-	c.Pixels, c.Letters = 58+26*min(max(w.Total, 1), 8), 44
+	c.Pixels, c.Letters = 44+25*min(max(w.Total, 1), 8), 46
 	end := now
 	if c.Over && w.Closed != nil {
 		end = *w.Closed
@@ -150,6 +152,8 @@ func climbOf(w *matcher.Warning, f *forecast, now time.Time) climb {
 	y := func(step int) float64 { return rungLow - (rungLow-rungTop)*float64(step-1)/float64(total) }
 	c.rungs(w, total, y)
 	c.rises(w, total, x, y, end)
+	c.names()
+	c.marks(w, x)
 	c.Now = x(end)
 	if f != nil {
 		c.band(f, w, total, x, y, end)
@@ -203,6 +207,47 @@ func (c *climb) rises(w *matcher.Warning, total int, x func(time.Time) float64, 
 	c.Rises = append(c.Rises, line{lastX, lastY, x(end), lastY})
 	if !c.Over {
 		c.Ahead = &line{x(end), lastY, 100 - edge, lastY}
+	}
+}
+
+// names puts each rung's name where the line does not cross it: right of where the line leaves the rung, left of where it arrives, or on the way between.
+func (c *climb) names() {
+	const roomy = 42 // per cent that a name may take
+	at := map[float64]int{}
+	for i, d := range c.Dots {
+		at[d.Y] = i
+	}
+	for i := range c.Rungs {
+		r := &c.Rungs[i]
+		n, seen := at[r.Y]
+		if !seen {
+			continue
+		}
+		arrives, leaves := c.Dots[n].X, 100.0
+		if n+1 < len(c.Dots) {
+			leaves = c.Dots[n+1].X
+		}
+		switch {
+		case leaves <= 100-roomy:
+			r.NameX = leaves + 1.2
+		case arrives >= roomy || leaves-arrives < roomy && arrives > 100-leaves:
+			r.NameX, r.AtEnd = arrives-1.5, true
+		default:
+			r.NameX = arrives + 1.2
+		}
+	}
+}
+
+// marks puts the records of evidence onto the rungs that they led to.
+func (c *climb) marks(w *matcher.Warning, x func(time.Time) float64) {
+	y := map[string]float64{}
+	for _, d := range c.Dots {
+		y[d.Stage] = d.Y
+	}
+	for _, e := range w.Evidence {
+		if at, ok := y[e.Stage]; ok {
+			c.Marks = append(c.Marks, dot{X: min(max(x(e.Time), 0), 100), Y: at})
+		}
 	}
 }
 

@@ -292,11 +292,21 @@ func inputKinds(h *Health, now time.Time) (all []inputKind) {
 
 // followOverview tells an open overview which cards came, changed and went.
 func (k *Console) followOverview(f filter) follower {
-	told := map[string]bool{} // the cards that the page has for certain
+	var told map[string]bool // the cards that the page has for certain; nil: not known yet
 	return func(since uint64) ([]message, error) {
 		changed := map[string]*entry{}
 		all := k.c.View.since(since)
 		if len(all) == 0 {
+			if told == nil { // the page is of this moment
+				o := k.overview(f, k.c.Now())
+				told = map[string]bool{}
+				for _, c := range o.Cards {
+					told["open"+c.Warning.ID] = true
+				}
+				for _, c := range o.Finished {
+					told["finished"+c.Warning.ID] = true
+				}
+			}
 			return nil, nil
 		}
 		for i := range all {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,9 +40,16 @@ type whole struct {
 	Evidence []rungEvidence
 	Remedies []remedy
 	Outlook  *matcher.Outlook
+	Expected []expectation
 	History  []revision
 	Links    []matcher.Link
 	Writable bool
+}
+
+// expectation is when sightings say that something comes.
+type expectation struct {
+	What, When string
+	Of         uint64
 }
 
 // rungEvidence is the evidence of one rung.
@@ -87,7 +95,17 @@ func (k *Console) warning(id string, now time.Time) (*whole, error) {
 		Outlook: k.outlook(w), History: slices.Clone(e.history), Links: w.Links, Writable: k.c.Options.Writable,
 	}
 	slices.Reverse(x.History)
+	x.Climb.Pixels, x.Climb.Letters = x.Climb.Pixels*3/2, 80
 	x.Evidence = evidenceOf(w)
+	if x.Outlook != nil {
+		for what, i := range map[string]*matcher.Interval{"Next stage": x.Outlook.Next, "The incident": x.Outlook.Incident} {
+			if i != nil && !w.State.Final() {
+				f := forecast{Earliest: i.Earliest, Expected: i.Expected, Latest: i.Latest}
+				x.Expected = append(x.Expected, expectation{what, f.text(now) + ", " + f.interval(now), i.Of})
+			}
+		}
+		slices.SortFunc(x.Expected, func(a, b expectation) int { return cmp.Compare(a.What, b.What) })
+	}
 	for i := range w.Remedies {
 		r := remedy{Remedy: w.Remedies[i], Line: notify.Command(w, &w.Remedies[i]), Value: remedyName(&w.Remedies[i])}
 		if x.Outlook != nil {
@@ -171,6 +189,12 @@ func (k *Console) takeFeedback(r *http.Request) (string, error) {
 	}
 	if f.Remedy == "other" {
 		f.Remedy = r.PostFormValue("other")
+	} else if e, ok := k.c.View.find(f.Warning); ok && f.Remedy != "" { // the form names a remedy by its place
+		n, err := strconv.Atoi(f.Remedy)
+		if err != nil || n < 0 || n >= len(e.warning.Remedies) {
+			return "", problem{http.StatusUnprocessableEntity, "The warning has no such remedy.", "Load the page again."}
+		}
+		f.Remedy = remedyName(&e.warning.Remedies[n])
 	}
 	return "/warnings/" + f.Warning + "#feedback", k.give(r, &f)
 }

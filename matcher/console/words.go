@@ -27,6 +27,7 @@ func (k *Console) functions() template.FuncMap {
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 		"ago":     func(t time.Time) string { return relative(t.Sub(k.c.Now())) },
 		"web":     webAddress,
+		"bare":    bareAddress,
 		"plural":  plural,
 		"spaced":  func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"map":     pairs,
@@ -154,4 +155,18 @@ func webAddress(s string) string {
 		return ""
 	}
 	return u.String()
+}
+
+// bareAddress is an address as people read it: without https:// and without the middle of what is long.
+func bareAddress(s string) string {
+	_, bare, ok := strings.Cut(s, "://")
+	if !ok {
+		bare = s
+	}
+	bare = clean(strings.TrimSuffix(bare, "/"))
+	r := []rune(bare)
+	if len(r) <= 60 {
+		return bare
+	}
+	return string(r[:28]) + "…" + string(r[len(r)-31:])
 }
