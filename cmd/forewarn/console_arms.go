@@ -109,7 +109,7 @@ func (a *consoleArms) of(program *matcher.Program, refused []string) console.Arm
 }
 
 // trialCommand is the hidden command that runs a trial of the playground in a process of its own.
-const trialCommand = "playground-trial"
+const trialCommand = "trial"
 
 // newTrial makes the command that [console.Child] starts.
 func newTrial(g *globals) *cobra.Command {
