@@ -5,12 +5,14 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/console/scene"
+	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
 // chromium finds the browser: $CHROMIUM, or one on the PATH.
@@ -172,29 +175,42 @@ func (x *tab) open(url string) {
 // stage is a console with the scene of a cluster.
 type stage struct {
 	*httptest.Server
-	cast *scene.Cast
-	view *console.View
-	book *scene.Book
+
+	gone  atomic.Bool // it answers nothing, as one that starts again
+	cast  *scene.Cast
+	told  []pipeline.Told
+	view  *console.View
+	book  *scene.Book
+	facts *scene.Facts
 }
 
+// newStage serves a console. change may alter its configuration; without a view it shows no warning.
 func newStage(t *testing.T, change func(*console.Config)) *stage {
 	t.Helper()
 	cast, err := scene.New(time.Now())
 	require.NoError(t, err)
 	told, book, facts, err := cast.Cluster()
 	require.NoError(t, err)
-	view := &console.View{}
-	c := console.Config{Options: console.Options{Writable: true}, View: view, Book: book, Facts: facts, Version: "v0.9.0"}
+	s := &stage{cast: cast, told: told, view: &console.View{}, book: book, facts: facts}
+	c := console.Config{Options: console.Options{Writable: true}, View: s.view, Book: book, Facts: facts, Version: "v0.9.0"}
 	if change != nil {
 		change(&c)
 	}
-	for _, x := range told {
-		view.Tell(x)
+	if c.View != nil {
+		for _, x := range told {
+			s.view.Tell(x)
+		}
 	}
-	view.CaughtUp()
+	c.View = s.view
+	s.view.CaughtUp()
 	k, err := console.New(c)
 	require.NoError(t, err)
-	s := &stage{httptest.NewServer(k.Handler()), cast, view, book}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		k.Handler().ServeHTTP(w, r)
+	}))
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()

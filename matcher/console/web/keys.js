@@ -27,7 +27,7 @@ export function listen(nextTheme) {
   let afterG = 0;
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || help.open) return;
-    if (e.target.closest("input, select, textarea, [contenteditable]")) {
+    if (e.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]")) {
       if (e.key === "Escape") e.target.blur();
       return;
     }
