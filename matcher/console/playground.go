@@ -86,7 +86,7 @@ type Outcome struct {
 	Hits       int                  `json:"hits"`       // records that met something
 	Revisions  []Revision           `json:"revisions"`  // what people would be told, in order
 	Warnings   []matcher.Warning    `json:"warnings"`   // as they stand at the end
-	Progress   []matcher.Progress   `json:"progress"`   // of the YAML's signatures, for each key
+	Progress   []matcher.Progress   `json:"progress"`   // of the YAML's signatures, for each key, at the last record
 	Why        []Why                `json:"why"`        // of each role of the YAML's signatures, in order
 	Notes      []string             `json:"notes"`      // what should be known to believe the rest
 	Took       time.Duration        `json:"took_ns"`
@@ -164,6 +164,7 @@ type Why struct {
 	Title     string `json:"title,omitempty"`
 	Line      int    `json:"line,omitempty"` // of the YAML
 	Met       int    `json:"met"`
+	Best      string `json:"best,omitempty"`  // of a stage that needs several records: how many of them came within its time, at best
 	Lacks     []Lack `json:"lacks,omitempty"` // the nearest first
 }
 

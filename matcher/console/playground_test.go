@@ -63,6 +63,7 @@ func TestATrialTellsWhatWasMetAndWhatTheNearestLineLacks(t *testing.T) {
 	require.Equal(t, "cp1", out.Warnings[0].KeyText)
 
 	require.Len(t, out.Why, 3)
+	require.Equal(t, "2 of 2 within 2m", out.Why[0].Best)
 	late := out.Why[1]
 	require.Equal(t, "late", late.Role)
 	require.Zero(t, late.Met)

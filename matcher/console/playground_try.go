@@ -169,6 +169,7 @@ func (x *trial) run(ctx context.Context) error {
 		told.take(engine.Feed(&feed.decoded))
 		at += n
 	}
+	x.explainProgress(engine) // before time goes on: what is missing is forgotten when its window is over
 	if len(x.in.records) > 0 && ctx.Err() == nil {
 		last := x.in.records[len(x.in.records)-1].record.Time
 		if err := feed.heartbeat(last + int64(max(x.After, 0))); err != nil {
@@ -178,6 +179,14 @@ func (x *trial) run(ctx context.Context) error {
 	}
 	told.take(engine.Finish())
 	told.finish()
+	if n := feed.scratch.Stats.CELErrors; n > 0 {
+		x.note("%d times a CEL expression failed or an expression was too dear: the condition is not met there", n)
+	}
+	return nil
+}
+
+// explainProgress tells where the YAML's signatures stand for each key.
+func (x *trial) explainProgress(engine *matcher.Engine) {
 	for _, s := range x.own {
 		for _, p := range engine.Explain(s.ID, "") {
 			if len(x.out.Progress) < maxProgress {
@@ -185,10 +194,6 @@ func (x *trial) run(ctx context.Context) error {
 			}
 		}
 	}
-	if n := feed.scratch.Stats.CELErrors; n > 0 {
-		x.note("%d times a CEL expression failed or an expression was too dear: the condition is not met there", n)
-	}
-	return nil
 }
 
 // What is shown of a trial that says much.

@@ -46,6 +46,7 @@ func (x *trial) why(ctx context.Context) {
 		x.note("why conditions are not met is told of the first %d records", explained)
 	}
 	for k, w := range sums {
+		w.Best = x.best(x.own[k.signature], k.role)
 		w.Lacks = slices.SortedFunc(func(yield func(Lack) bool) {
 			for _, l := range lacks[k] {
 				if !yield(*l) {
@@ -99,6 +100,49 @@ func (x *trial) explain(n int, sums map[roleKey]*Why, lacks map[roleKey]map[stri
 		}
 	}
 	return misses
+}
+
+// best says for a rung that needs several records how many of them came within its time, for the key that had most.
+func (x *trial) best(s *signatures.Signature, role int) string {
+	need, within := 0, signatures.Duration(0)
+	switch {
+	case role < len(s.Stages):
+		need, within = s.Stages[role].Count, s.Stages[role].Within
+	case role == matcher.RoleIncident && s.Incident != nil:
+		need, within = s.Incident.Count, s.Incident.Within
+	}
+	if need < 2 {
+		return ""
+	}
+	name := roleOf(s, role)
+	type window struct{ from, sum int } // from is a place in the key's records
+	came := map[string][]int{}
+	windows := map[string]*window{}
+	most := 0
+	for n := range x.in.records {
+		for _, h := range x.hits[n] {
+			if h.Signature != s.ID || !slices.Contains(h.On, name) {
+				continue
+			}
+			w := windows[h.Key]
+			if w == nil {
+				w = &window{}
+				windows[h.Key] = w
+			}
+			came[h.Key] = append(came[h.Key], n)
+			w.sum += int(x.in.records[n].record.Count)
+			for within > 0 && x.in.records[n].record.Time-x.in.records[came[h.Key][w.from]].record.Time > int64(within) {
+				w.sum -= int(x.in.records[came[h.Key][w.from]].record.Count)
+				w.from++
+			}
+			most = max(most, w.sum)
+		}
+	}
+	text := strconv.Itoa(most) + " of " + strconv.Itoa(need)
+	if within > 0 {
+		text += " within " + within.String()
+	}
+	return text
 }
 
 // armedMisses are the verdicts of armed signatures on one record, but for what only clears or speaks against them.
