@@ -39,7 +39,7 @@ func (p *process) openConsole(ctx context.Context) error {
 	var err error
 	p.view = &console.View{}
 	p.console, err = console.New(console.Config{
-		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Now: p.clock, Log: p.log, Version: version,
+		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Now: p.clock, Log: p.log, Version: version,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -121,6 +122,11 @@ func (k *Console) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
+	var watching sync.WaitGroup
+	watch, endWatch := context.WithCancel(ctx)
+	watching.Go(func() { k.watchFeedback(watch) })
+	defer watching.Wait()
+	defer endWatch()
 	k.c.Log.Info("the console is served", "address", k.Address(), "writable", k.c.Options.Writable)
 	var err error
 	if o := k.c.Options; o.CertFile != "" {

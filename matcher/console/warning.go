@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -107,7 +108,7 @@ func (k *Console) warning(id string, now time.Time) (*whole, error) {
 		slices.SortFunc(x.Expected, func(a, b expectation) int { return cmp.Compare(a.What, b.What) })
 	}
 	for i := range w.Remedies {
-		r := remedy{Remedy: w.Remedies[i], Line: notify.Command(w, &w.Remedies[i]), Value: remedyName(&w.Remedies[i])}
+		r := remedy{Remedy: w.Remedies[i], Line: notify.Command(w, &w.Remedies[i]), Value: w.Remedies[i].Name()}
 		if x.Outlook != nil {
 			for _, o := range x.Outlook.Remedies {
 				if o.Remedy == r.Value {
@@ -149,12 +150,6 @@ func objectOfEvidence(e *matcher.Evidence) (parts []keyPart) {
 	return parts
 }
 
-// remedyName is what sightings call a remedy: its risk class and its first words.
-func remedyName(r *signatures.Remedy) string {
-	words := strings.Fields(r.Do)
-	return string(r.Risk) + ": " + strings.Join(words[:min(len(words), 6)], " ")
-}
-
 // followWarning tells an open page of its warning.
 func (k *Console) followWarning(id string) follower {
 	return func(since uint64) ([]message, error) {
@@ -194,7 +189,7 @@ func (k *Console) takeFeedback(r *http.Request) (string, error) {
 		if err != nil || n < 0 || n >= len(e.warning.Remedies) {
 			return "", problem{http.StatusUnprocessableEntity, "The warning has no such remedy.", "Load the page again."}
 		}
-		f.Remedy = remedyName(&e.warning.Remedies[n])
+		f.Remedy = e.warning.Remedies[n].Name()
 	}
 	return "/warnings/" + f.Warning + "#feedback", k.give(r, &f)
 }
@@ -218,9 +213,12 @@ func (k *Console) give(r *http.Request, f *sightings.Feedback) error {
 	default:
 		return problem{http.StatusUnprocessableEntity, "This is no verdict.", "Use acknowledged, false-alarm or averted."}
 	}
-	if err := k.c.Book.Give(r.Context(), *f); err != nil {
+	if err := k.c.Book.Give(r.Context(), *f); errors.Is(err, sightings.ErrBadFeedback) {
+		return problem{http.StatusUnprocessableEntity, "This cannot be kept: " + err.Error(), "Say it in other words."}
+	} else if err != nil {
 		return err
 	}
+	k.awaitFeedback(r.Context(), f)
 	k.c.Log.Info("feedback was given", "warning", f.Warning, "verdict", f.Verdict, "by", f.By)
 	k.c.View.Touch(f.Warning)
 	return nil
