@@ -120,7 +120,7 @@ const (
 // climbOf draws a warning as of now.
 func climbOf(w *matcher.Warning, f *forecast, now time.Time) climb {
 	c := climb{State: w.State, Over: w.State.Final(), From: w.Opened, NowAt: now, Label: ladderText(w, f, now)}
-	c.Pixels, c.Letters = 44+25*min(max(w.Total, 1), 8), 46
+	c.Pixels, c.Letters = 50+23*min(max(w.Total, 1), 8), 40
 	end := now
 	if c.Over && w.Closed != nil {
 		end = *w.Closed
