@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
 // Config is what a console is made of. Options and View are required.
@@ -29,6 +31,8 @@ type Config struct {
 	Facts Facts
 	// Book knows what was seen before, and takes feedback; without it there is neither.
 	Book Book
+	// Archive tells a warning that the view does not hold, because it finished long ago: all of its revisions that are still kept, in their order, or none. Without it there are none.
+	Archive func(ctx context.Context, id string) ([]pipeline.Told, error)
 	// Now is the clock that warnings are compared with. Default time.Now; a recording that is played has another.
 	Now     func() time.Time
 	Log     *slog.Logger // default: none
@@ -48,6 +52,7 @@ type Console struct {
 	crossOrigin *http.CrossOriginProtection
 
 	health   *health
+	digging  chan struct{} // one place: reading an archive is dear
 	live     chan struct{} // one place for each page that is open
 	handler  http.Handler
 	listener net.Listener
@@ -70,7 +75,7 @@ func New(c Config) (*Console, error) {
 	if c.Book == nil {
 		c.Book = noBook{}
 	}
-	k := &Console{c: c, base: c.Options.path(), health: newHealth(c.Facts), live: make(chan struct{}, maxLive)}
+	k := &Console{c: c, base: c.Options.path(), health: newHealth(c.Facts), live: make(chan struct{}, maxLive), digging: make(chan struct{}, 1)}
 	var err error
 	if k.keeper, err = newKeeper(c.Options); err != nil {
 		return nil, err
@@ -99,6 +104,14 @@ func (k *Console) Listen(ctx context.Context) (net.Addr, error) {
 	}
 	k.listener = l
 	return l.Addr(), nil
+}
+
+// Close gives the address back that [Console.Listen] opened, when Run is not called.
+func (k *Console) Close() error {
+	if k.listener == nil {
+		return nil
+	}
+	return k.listener.Close()
 }
 
 // Run serves until ctx is done; pages that are open are told to come again.

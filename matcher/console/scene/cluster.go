@@ -150,8 +150,10 @@ func (c *Cast) health() console.Health {
 			{Name: "hook", Delivered: 398, Failed: 57, Refused: 1, Waiting: 2, LastError: "post https://hooks.example.org/forewarn: 503 Service Unavailable"},
 		},
 		Streams: []console.Stream{
-			{Name: "RECORDS", Messages: 918231, Bytes: 3 << 30, First: c.Now.Add(-21 * time.Hour)}, {Name: "HITS", Messages: 4120, Bytes: 5 << 20, First: c.Now.Add(-24 * time.Hour)},
-			{Name: "WARNINGS", Messages: 812, Bytes: 6 << 20, First: c.Now.Add(-29 * 24 * time.Hour)}, {Name: "INTAKE"},
+			{Name: "RECORDS", Messages: 918231, Bytes: 3 << 30, First: c.Now.Add(-21 * time.Hour)},
+			{Name: "HITS", Messages: 4120, Bytes: 5 << 20, First: c.Now.Add(-24 * time.Hour)},
+			{Name: "WARNINGS", Messages: 812, Bytes: 6 << 20, First: c.Now.Add(-29 * 24 * time.Hour)},
+			{Name: "INTAKE"},
 		},
 		Silences: []console.Silence{{ID: "s1", Matches: `node="worker-4"`, By: "ines", Comment: "kernel upgrade", From: c.Now.Add(-time.Hour), Until: c.Now.Add(2 * time.Hour)}},
 	}
