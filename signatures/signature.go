@@ -23,7 +23,10 @@
 // down once, in matcher/README.md.
 package signatures
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Signature is one known failure. Values are immutable once loaded and shared by all goroutines.
 //
@@ -108,6 +111,15 @@ type Remedy struct {
 	Do      string `yaml:"do" json:"do" doc:"What to do, as an instruction."`
 	Risk    Risk   `yaml:"risk" json:"risk" doc:"look, restart, scale, drain or data: what it may cost."`
 	Command string `yaml:"command,omitempty" json:"command,omitempty" doc:"A command to start from; {{ .node }}, {{ .namespace }}, {{ .pod }} and other key names are filled in."`
+}
+
+// Name is what people and sightings call a remedy: its risk class and its first words.
+func (r *Remedy) Name() string {
+	words := strings.Join(strings.Fields(r.Do), " ")
+	if runes := []rune(words); len(runes) > 80 {
+		words = string(runes[:80])
+	}
+	return string(r.Risk) + ": " + words
 }
 
 // Applies limits a signature to clusters for which it is true. A fact that is not known does not disarm it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -39,13 +40,30 @@ func (p *process) openConsole(ctx context.Context) error {
 	var err error
 	p.view = &console.View{}
 	p.console, err = console.New(console.Config{
-		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Arms: &consoleArms{p: p}, Runner: consoleRunner(ctx, p.globals), Now: p.clock, Log: p.log, Version: version,
+		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Archive: p.revisionsOf, Arms: &consoleArms{p: p}, Scores: p.book.Scorecards, Runner: consoleRunner(ctx, p.globals), Now: p.clock, Log: p.log, Version: version,
 	})
 	if err != nil {
 		return err
 	}
+	if err := p.registry.Register(p.console); err != nil {
+		return err
+	}
 	_, err = p.console.Listen(ctx)
 	return err
+}
+
+// revisionsOf reads all that WARNINGS still keeps of one warning.
+func (p *process) revisionsOf(ctx context.Context, id string) (all []pipeline.Told, err error) {
+	err = p.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, 0, 0, func(m stream.Message) error {
+		if !bytes.Contains(m.Data, []byte(id)) { // most are others', and are not decoded
+			return nil
+		}
+		if told, err := pipeline.DecodeWarning(m.Data); err == nil && told.Warning.ID == id {
+			all = append(all, told)
+		}
+		return nil
+	})
+	return all, err
 }
 
 // runConsole serves the console and tells it every warning.

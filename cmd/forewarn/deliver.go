@@ -75,10 +75,13 @@ func (p *process) openFeeds(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			for i := range told {
+				p.dress(&told[i])
+			}
 			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || d.wants != nil && !d.wants(&w) }))
-			d.notifier = &informed{Ticker: t, stream: p.stream, wants: d.wants, last: last}
+			d.notifier = &informed{Ticker: t, stream: p.stream, wants: d.wants, dress: p.dress, last: last}
 		}
-		wanted := wantedFeed{feed, d.wants, p.log}
+		wanted := wantedFeed{dressedFeed{feed, p.dress}, d.wants, p.log}
 		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{Name: d.name, Notifier: d.notifier, Feed: wanted, Log: p.log}, feed})
 	}
 	return p.registry.Register(&deliveries{p.deliveries})
@@ -90,6 +93,7 @@ type informed struct {
 	notify.Ticker
 	stream *stream.Stream
 	wants  func(*matcher.Warning) bool
+	dress  func(*matcher.Warning)
 	last   uint64 // the message of WARNINGS up to which it knows
 }
 
@@ -99,6 +103,7 @@ func (i *informed) Tick(ctx context.Context, now time.Time) error {
 	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
 		i.last = m.Seq
 		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
+			i.dress(&told.Warning)
 			news = append(news, told.Warning)
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/matcher/store"
 )
 
@@ -134,6 +135,11 @@ type process struct {
 	deliveries []delivery
 	view       *console.View
 	console    *console.Console
+
+	book             *sightings.Book
+	keeper           *sightings.Keeper
+	factsOfSightings *foundFacts
+	sharing          *sharing
 }
 
 // part is something that runs until its context ends and then finishes what is under way.
@@ -177,7 +183,14 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 	if p.settings.Listen != "" {
 		parts = append(parts, part{"listen", p.serve})
 	}
-	if p.roles.console && p.settings.Console.Listen != "" {
+	shows := p.roles.console && p.settings.Console.Listen != ""
+	if shows || p.roles.notify {
+		if err := p.openSightings(ctx); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{"sightings", p.runSightings})
+	}
+	if shows {
 		if err := p.openConsole(ctx); err != nil {
 			return nil, err
 		}

@@ -50,6 +50,7 @@ type settings struct {
 
 	Notify    []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
 	Console   console.Options      `yaml:"console,omitempty" json:"console,omitzero" doc:"The web console."`
+	Sightings sightingSettings     `yaml:"sightings,omitempty" json:"sightings,omitzero" doc:"Finished warnings, from which it is told how long there is and what helped."`
 	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
 	Listen    string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
 }
@@ -191,6 +192,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	}
 	problems = append(problems, s.checkCollect(place)...)
 	problems = append(problems, s.checkConsole(place)...)
+	problems = append(problems, s.Sightings.check(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))
 	}

@@ -33,6 +33,9 @@ func (p *process) tell(mux *http.ServeMux) {
 	answer("/warnings", func(r *http.Request) (any, error) {
 		ws, err := pipeline.Latest(r.Context(), p.stream)
 		ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.Retracted })
+		for i := range ws {
+			p.dress(&ws[i])
+		}
 		slices.SortFunc(ws, func(a, b matcher.Warning) int { return a.Opened.Compare(b.Opened) })
 		return append([]matcher.Warning{}, ws...), err
 	})

@@ -45,7 +45,10 @@ func (s *Stream) EnsureStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare bucket %s: %w", statusBucket, err)
 	}
-	for name, describe := range map[string]string{checkpointsBucket: "forewarn: how far collectors are", factsBucket: "forewarn: what is known of clusters"} {
+	for name, describe := range map[string]string{
+		checkpointsBucket: "forewarn: how far collectors are", factsBucket: "forewarn: what is known of clusters",
+		sightingsBucket: "forewarn: finished warnings, counted", feedbackBucket: "forewarn: what people said of warnings",
+	} {
 		c := jetstream.KeyValueConfig{Bucket: name, Description: describe, MaxBytes: 256 * mebibyte, Replicas: s.opts.Replicas}
 		if _, err := s.js.CreateOrUpdateKeyValue(ctx, c); err != nil {
 			return fmt.Errorf("prepare bucket %s: %w", name, err)
@@ -126,5 +129,5 @@ func (s *Stream) names() []string {
 	for _, l := range s.opts.layouts() {
 		names = append(names, l.name)
 	}
-	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket)
+	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket, "KV_"+sightingsBucket, "KV_"+feedbackBucket)
 }

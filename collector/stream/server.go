@@ -59,7 +59,7 @@ func (s *Stream) startServer(ctx context.Context) error {
 	// The streams bound themselves. Without this the server would refuse to make them on a disk with little room left, when
 	// they are still empty.
 	js := server.JetStreamConfig{
-		StoreDir: dir, SyncInterval: o.SyncInterval, MaxStore: reserve + 1024*mebibyte, MaxMemory: 64 * mebibyte, CompressOK: true,
+		StoreDir: dir, SyncInterval: o.SyncInterval, MaxStore: reserve + 2048*mebibyte, MaxMemory: 64 * mebibyte, CompressOK: true,
 	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "forewarn", Host: host, Port: port, Authorization: token,

@@ -39,9 +39,9 @@ func (k *Console) api(mux *http.ServeMux) {
 		writeJSON(w, http.StatusOK, all)
 	})
 	mux.HandleFunc("GET /api/warnings/{id}", func(w http.ResponseWriter, r *http.Request) {
-		e, ok := k.c.View.find(r.PathValue("id"))
-		if !ok {
-			k.failJSON(w, unknownWarning)
+		e, err := k.find(r.Context(), r.PathValue("id"))
+		if err != nil {
+			k.failJSON(w, err)
 			return
 		}
 		e.warning.Outlook = k.outlook(&e.warning)
@@ -61,7 +61,7 @@ func (k *Console) api(mux *http.ServeMux) {
 func (k *Console) apiFeedback(r *http.Request) (sightings.Feedback, error) {
 	var f sightings.Feedback
 	if !personOf(r).api && !k.formHolds(r) {
-		return f, staleForm
+		return f, errStaleForm
 	}
 	if err := json.NewDecoder(r.Body).Decode(&f); err != nil {
 		return f, problem{http.StatusBadRequest, "this is no feedback: " + err.Error(), `send {"verdict": "acknowledged"}`}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -37,24 +38,11 @@ func (noArms) Armed() Armed {
 	return Armed{Problem: "this console was given no signatures"}
 }
 
-// Scorecard is how a signature has done here, as the sightings count it.
-type Scorecard struct {
-	Signature string   `json:"signature"`
-	Finished  uint64   `json:"finished"` // warnings that are over
-	Incidents uint64   `json:"incidents"`
-	Averted   uint64   `json:"averted"`
-	Expired   uint64   `json:"expired"`
-	Right     uint64   `json:"right"`
-	Wrong     uint64   `json:"wrong"`                  // false alarms, as people said
-	Precision *float64 `json:"precision,omitempty"`    // nil: nothing is known
-	Lead      *float64 `json:"lead_seconds,omitempty"` // the median of how long before an incident people could be told
-	Noise     float64  `json:"noise_per_week"`
-	Advice    string   `json:"advice"` // keep, tune, retire, or empty
-	Reason    string   `json:"reason,omitempty"`
-}
+// Score is how a signature has done here, as the sightings count it.
+type Score struct{ sightings.Scorecard }
 
 // Percent is the precision for people, "" when it is not known.
-func (s *Scorecard) Percent() string {
+func (s *Score) Percent() string {
 	if s.Precision == nil {
 		return ""
 	}
@@ -62,7 +50,7 @@ func (s *Scorecard) Percent() string {
 }
 
 // LeadTime is the median lead, 0 when it is not known.
-func (s *Scorecard) LeadTime() time.Duration {
+func (s *Score) LeadTime() time.Duration {
 	if s.Lead == nil {
 		return 0
 	}
@@ -81,7 +69,7 @@ type Entry struct {
 	From       string              `json:"from,omitempty"`
 	Here       Verdict             `json:"here,omitempty"` // whether it can fire; empty when nobody knows
 	Says       []string            `json:"says,omitempty"`
-	Score      *Scorecard          `json:"score,omitempty"`
+	Score      *Score              `json:"score,omitempty"`
 }
 
 // search is what the catalogue is asked for; it is kept in the address.
@@ -135,7 +123,7 @@ func (s search) link(sort string, page int) string {
 
 // sorts are the columns that can be sorted by, each with what comes first when it is chosen.
 func sorts() map[string]func(a, b *Entry) int {
-	number := func(get func(*Scorecard) float64) func(a, b *Entry) int {
+	number := func(get func(*Score) float64) func(a, b *Entry) int {
 		of := func(e *Entry) float64 {
 			if e.Score == nil {
 				return -1
@@ -152,10 +140,10 @@ func sorts() map[string]func(a, b *Entry) int {
 		"here": func(a, b *Entry) int {
 			return cmp.Compare(slices.Index(Verdicts(), a.Here), slices.Index(Verdicts(), b.Here))
 		},
-		"finished": number(func(s *Scorecard) float64 { return float64(s.Finished) }),
-		"noise":    number(func(s *Scorecard) float64 { return s.Noise }),
-		"lead":     number(func(s *Scorecard) float64 { return s.LeadTime().Seconds() }),
-		"precision": number(func(s *Scorecard) float64 {
+		"finished": number(func(s *Score) float64 { return float64(s.Finished) }),
+		"noise":    number(func(s *Score) float64 { return s.Noise }),
+		"lead":     number(func(s *Score) float64 { return s.LeadTime().Seconds() }),
+		"precision": number(func(s *Score) float64 {
 			if s.Precision == nil {
 				return -1
 			}
@@ -187,7 +175,7 @@ func (s search) fits(e *Entry, of *signatures.Signature) bool {
 	case s.Severity != "" && string(e.Severity) != s.Severity,
 		s.Component != "" && !slices.Contains(e.Components, s.Component),
 		s.Here != "" && string(e.Here) != s.Here,
-		s.Advice != "" && (e.Score == nil || e.Score.Advice != s.Advice):
+		s.Advice != "" && (e.Score == nil || string(e.Score.Advice) != s.Advice):
 		return false
 	}
 	if s.Text == "" {
@@ -258,11 +246,11 @@ func (k *Console) entries(armed *Armed) []Entry {
 	return all
 }
 
-func (k *Console) scores() map[string]Scorecard {
-	scores := map[string]Scorecard{}
+func (k *Console) scores() map[string]Score {
+	scores := map[string]Score{}
 	if k.c.Scores != nil {
 		for _, s := range k.c.Scores() {
-			scores[s.Signature] = s
+			scores[s.Signature] = Score{s}
 		}
 	}
 	return scores

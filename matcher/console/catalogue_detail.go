@@ -33,7 +33,7 @@ type detail struct {
 	Followed  string                `json:"followed"` // by what, and in which order
 	Rungs     []spokenRung          `json:"rungs"`
 	Over      []string              `json:"over"` // when it is over
-	Score     *Scorecard            `json:"score,omitempty"`
+	Score     *Score                `json:"score,omitempty"`
 	Here      *Spot                 `json:"here,omitempty"`
 	YAML      string                `json:"-"`
 	Tests     []spokenTest          `json:"-"`

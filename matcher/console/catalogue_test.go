@@ -16,6 +16,7 @@ import (
 
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/signatures"
 	"github.com/forewarn/forewarn/signatures/catalog"
 )
@@ -69,8 +70,8 @@ func newDesk(t *testing.T, change func(*Config)) *desk {
 	c := Config{
 		View: view, Arms: fixedArms{Armed{Set: set, From: map[string]string{"etcd-slow-disk": "the shipped catalogue"}, Disarmed: []string{"not-for-here"}, Refused: []string{"bad.yaml:1:1: wrong <b>"}}},
 		Facts: factsOf{Health{Processes: []pipeline.Status{{Time: time.Now(), Signatures: set.Len(), Seen: &seen, Inputs: []pipeline.Input{{Source: "x", Kinds: []string{"log", "event"}}}}}}},
-		Scores: func() []Scorecard {
-			return []Scorecard{{Signature: "etcd-slow-disk", Finished: 9, Incidents: 4, Averted: 3, Precision: &precision, Lead: &lead, Noise: 0.4, Advice: "keep", Reason: "it is right"}}
+		Scores: func() []sightings.Scorecard {
+			return []sightings.Scorecard{{Signature: "etcd-slow-disk", Finished: 9, Incidents: 4, Averted: 3, Precision: &precision, Lead: &lead, Noise: 0.4, Advice: "keep", Reason: "it is right"}}
 		},
 		Runner: inProcess{},
 	}

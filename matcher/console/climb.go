@@ -113,14 +113,14 @@ func (f *forecast) interval(now time.Time) string {
 
 // rungTop and rungLow are where the incident's and the first stage's rungs are drawn.
 const (
-	rungTop, rungLow = 12.0, 86.0
+	rungTop, rungLow = 12.0, 80.0
 	edge             = 2.0 // kept free on both sides
 )
 
 // climbOf draws a warning as of now.
 func climbOf(w *matcher.Warning, f *forecast, now time.Time) climb {
 	c := climb{State: w.State, Over: w.State.Final(), From: w.Opened, NowAt: now, Label: ladderText(w, f, now)}
-	c.Pixels, c.Letters = 44+25*min(max(w.Total, 1), 8), 46
+	c.Pixels, c.Letters = 54+25*min(max(w.Total, 1), 8), 40
 	end := now
 	if c.Over && w.Closed != nil {
 		end = *w.Closed

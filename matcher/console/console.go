@@ -17,7 +17,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 )
 
 // Config is what a console is made of. Options and View are required.
@@ -31,9 +35,11 @@ type Config struct {
 	// Arms knows the signatures that are armed; without it the catalogue is empty.
 	Arms Arms
 	// Scores tells how the signatures have done here; without it nothing is known.
-	Scores func() []Scorecard
+	Scores func() []sightings.Scorecard
 	// Runner runs the trials of the playground, such as a [Child]; without it there are none.
 	Runner Runner
+	// Archive tells a warning that the view does not hold, because it finished long ago: all of its revisions that are still kept, in their order, or none. Without it there are none.
+	Archive func(ctx context.Context, id string) ([]pipeline.Told, error)
 	// Now is the clock that warnings are compared with. Default time.Now; a recording that is played has another.
 	Now     func() time.Time
 	Log     *slog.Logger // default: none
@@ -53,6 +59,7 @@ type Console struct {
 	crossOrigin *http.CrossOriginProtection
 
 	health   *health
+	digging  chan struct{} // one place: reading an archive is dear
 	live     chan struct{} // one place for each page that is open
 	handler  http.Handler
 	listener net.Listener
@@ -78,7 +85,7 @@ func New(c Config) (*Console, error) {
 	if c.Arms == nil {
 		c.Arms = noArms{}
 	}
-	k := &Console{c: c, base: c.Options.path(), health: newHealth(c.Facts), live: make(chan struct{}, maxLive)}
+	k := &Console{c: c, base: c.Options.path(), health: newHealth(c.Facts), live: make(chan struct{}, maxLive), digging: make(chan struct{}, 1)}
 	var err error
 	if k.keeper, err = newKeeper(c.Options); err != nil {
 		return nil, err
@@ -109,6 +116,14 @@ func (k *Console) Listen(ctx context.Context) (net.Addr, error) {
 	return l.Addr(), nil
 }
 
+// Close gives the address back that [Console.Listen] opened, when Run is not called.
+func (k *Console) Close() error {
+	if k.listener == nil {
+		return nil
+	}
+	return k.listener.Close()
+}
+
 // Run serves until ctx is done; pages that are open are told to come again.
 func (k *Console) Run(ctx context.Context) error {
 	if k.listener == nil {
@@ -130,6 +145,11 @@ func (k *Console) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
+	var watching sync.WaitGroup
+	watch, endWatch := context.WithCancel(ctx)
+	watching.Go(func() { k.watchFeedback(watch) })
+	defer watching.Wait()
+	defer endWatch()
 	k.c.Log.Info("the console is served", "address", k.Address(), "writable", k.c.Options.Writable)
 	var err error
 	if o := k.c.Options; o.CertFile != "" {

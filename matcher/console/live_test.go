@@ -49,7 +49,7 @@ func (r *rig) follow(path, from string) *openPage {
 	if from != "" {
 		q.Header.Set("Last-Event-ID", from)
 	}
-	a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(q)
+	a, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(q) //nolint:bodyclose // the goroutine below does
 	require.NoError(r.t, err)
 	require.Equal(r.t, http.StatusOK, a.StatusCode)
 	require.Equal(r.t, "text/event-stream", a.Header.Get("Content-Type"))
@@ -294,13 +294,13 @@ func TestAConsoleThatStopsEndsItsPages(t *testing.T) {
 	for range p.events {
 	}
 
-	_, err = (func() (*console.Console, error) {
-		k, err := console.New(console.Config{View: view, Options: console.Options{Listen: "127.0.0.1:1"}})
-		require.NoError(t, err)
-		_, err = k.Listen(t.Context())
-		return k, err
-	})()
-	if err != nil { // root may listen there
-		require.ErrorContains(t, err, "listen for the console on 127.0.0.1:1")
-	}
+	second, err := console.New(console.Config{View: view, Options: console.Options{Listen: addr.String()}})
+	require.NoError(t, err)
+	_, err = second.Listen(t.Context())
+	require.NoError(t, err, "the address is free again")
+	third, err := console.New(console.Config{View: view, Options: console.Options{Listen: addr.String()}})
+	require.NoError(t, err)
+	_, err = third.Listen(t.Context())
+	require.ErrorContains(t, err, "listen for the console on "+addr.String())
+	require.NoError(t, second.Close())
 }

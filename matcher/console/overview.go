@@ -32,7 +32,7 @@ const onePage, lastFinished = 30, 8
 // overview is what the page shows.
 type overview struct {
 	Filter   filter
-	Answer   answer
+	Answer   *answer
 	Cards    []card
 	More     int // that fit the filter and are on later pages
 	Next     string
@@ -54,7 +54,7 @@ type answer struct {
 }
 
 // Open is how many are open.
-func (a answer) Open() int { return a.Incident + a.Imminent + a.Forming }
+func (a *answer) Open() int { return a.Incident + a.Imminent + a.Forming }
 
 // many is a signature with several open warnings, for when there are more than fit on a page.
 type many struct {
@@ -165,7 +165,7 @@ func mentions(w *matcher.Warning, word string) bool {
 
 func (k *Console) overview(f filter, now time.Time) overview {
 	moment, _ := k.c.View.now()
-	o := overview{Filter: f, CaughtUp: moment.caughtUp, Dropped: moment.dropped, Pulse: k.pulse()}
+	o := overview{Filter: f, Answer: &answer{}, CaughtUp: moment.caughtUp, Dropped: moment.dropped, Pulse: k.pulse()}
 	o.Answer.CaughtUp = moment.caughtUp
 	var open, final []ranked
 	for _, e := range k.c.View.since(0) {

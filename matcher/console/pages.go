@@ -115,7 +115,7 @@ func (k *Console) post(w http.ResponseWriter, r *http.Request, p *page) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if !personOf(r).api && !k.formHolds(r) {
-		k.fail(w, r, staleForm)
+		k.fail(w, r, errStaleForm)
 		return
 	}
 	if p.work != nil {
@@ -128,7 +128,7 @@ func (k *Console) post(w http.ResponseWriter, r *http.Request, p *page) {
 		return
 	}
 	if !k.c.Options.Writable {
-		k.fail(w, r, readOnly)
+		k.fail(w, r, errReadOnly)
 		return
 	}
 	to, err := p.act(k, r)

@@ -2,10 +2,12 @@ package console_test
 
 import (
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/console/scene"
+	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
 // titles are those of the cards, in their order.
@@ -248,4 +251,37 @@ func TestTheAPIGivesWarnings(t *testing.T) {
 	a = r.send("GET", "/api/warnings/nosuch", nil)
 	require.Equal(t, http.StatusNotFound, a.StatusCode)
 	require.Contains(t, a.body, `"error"`)
+}
+
+// Links in messages are followed weeks later.
+func TestAWarningThatTheViewLetGoIsFoundInTheArchive(t *testing.T) {
+	var asked []string
+	var old []pipeline.Told
+	r := newRig(t, func(c *console.Config) {
+		c.Options.Writable = true
+		c.Archive = func(_ context.Context, id string) ([]pipeline.Told, error) {
+			asked = append(asked, id)
+			if id == "broken" {
+				return nil, errors.New("the stream does not answer")
+			}
+			return old, nil
+		}
+	})
+	w := r.told[5].Warning
+	w.ID = "long-ago"
+	first := w
+	first.State, first.Revision, first.Closed = matcher.Imminent, 1, nil
+	old = []pipeline.Told{told(first), told(w)}
+	text := plain(r.get("/warnings/long-ago"))
+	require.Contains(t, text, "averted medium")
+	require.Contains(t, text, "revision 1")
+	require.Contains(t, r.get("/api/warnings/long-ago"), `"state":"averted"`)
+	require.Equal(t, http.StatusSeeOther, r.post("/warnings/long-ago", url.Values{"csrf": {csrf(t, r.get("/warnings/long-ago"))}, "verdict": {"averted"}, "remedy": {"0"}}).StatusCode)
+	require.Len(t, r.book.Feedback("long-ago"), 1)
+	require.Equal(t, http.StatusNotFound, r.send("GET", "/warnings/nosuch", nil).StatusCode)
+	require.Equal(t, http.StatusInternalServerError, r.send("GET", "/warnings/broken", nil).StatusCode)
+	asked = nil
+	r.get("/warnings/" + r.told[0].Warning.ID)
+	require.Equal(t, http.StatusNotFound, r.send("GET", "/warnings/"+strings.Repeat("x", 500), nil).StatusCode)
+	require.Empty(t, asked, "what the view holds, and what is no id, is not looked for")
 }

@@ -16,8 +16,8 @@ type problem struct {
 func (p problem) Error() string { return p.text }
 
 var (
-	staleForm = problem{http.StatusForbidden, "This form is not one of this browser's, or is too old.", "Load the page again, and send it once more."}
-	readOnly  = problem{http.StatusForbidden, "This console only shows.", "Set console.writable to let people give feedback here, or use forewarn feedback."}
+	errStaleForm = problem{http.StatusForbidden, "This form is not one of this browser's, or is too old.", "Load the page again, and send it once more."}
+	errReadOnly  = problem{http.StatusForbidden, "This console only shows.", "Set console.writable to let people give feedback here, or use forewarn feedback."}
 )
 
 // fail answers with what is wrong: a page for people, JSON for programs. What is nobody's to know is logged and told as such.

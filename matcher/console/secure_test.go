@@ -189,7 +189,7 @@ func TestFeedbackNeedsTheBrowsersOwnFormAndAWritableConsole(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, r.post(path, fields("verdict", "averted", "remedy", "2")).StatusCode)
 	said := r.book.Feedback(id)
 	require.Len(t, said, 3)
-	require.Equal(t, "scale: Keep new pods away until the", said[2].Remedy)
+	require.Equal(t, "scale: Keep new pods away until the node has recovered.", said[2].Remedy)
 	require.Equal(t, sightings.AvertedBy, said[1].Verdict)
 	require.Equal(t, "moved the <b>indexer</b>", said[1].Remedy)
 	require.Len(t, said[1].Note, 1000)

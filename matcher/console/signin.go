@@ -42,7 +42,7 @@ func (k *Console) doSignIn(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		k.fail(w, r, problem{http.StatusNotFound, "Nobody signs in with a token here.", ""})
 	case !k.formHolds(r):
-		k.fail(w, r, staleForm)
+		k.fail(w, r, errStaleForm)
 	case !k.keeper.try(strings.TrimSpace(r.PostFormValue("token"))):
 		k.c.Log.Warn("somebody tried a wrong token at the console", "from", r.RemoteAddr)
 		k.render(w, r, k.signIn, http.StatusUnauthorized, content{title: "Sign in", data: signInView{Wrong: true, To: to}})
@@ -54,7 +54,7 @@ func (k *Console) doSignIn(w http.ResponseWriter, r *http.Request) {
 
 func (k *Console) doSignOut(w http.ResponseWriter, r *http.Request) {
 	if !k.formHolds(r) {
-		k.fail(w, r, staleForm)
+		k.fail(w, r, errStaleForm)
 		return
 	}
 	http.SetCookie(w, k.cookie("session", "", -1))

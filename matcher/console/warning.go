@@ -2,6 +2,8 @@ package console
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,7 +23,7 @@ const warningPath = "/warnings/{id}"
 var warningPage = page{
 	path: warningPath, template: "warning.html",
 	show: func(k *Console, r *http.Request) (content, error) {
-		w, err := k.warning(r.PathValue("id"), k.c.Now())
+		w, err := k.warning(r.Context(), r.PathValue("id"), k.c.Now())
 		if err != nil {
 			return content{}, err
 		}
@@ -79,19 +81,23 @@ type remedy struct {
 	Done, Helped uint64
 }
 
-var unknownWarning = problem{
+var errUnknownWarning = problem{
 	http.StatusNotFound, "No warning of this name is known here.",
 	"It finished so long ago that it is not kept, or it is one of another cluster.",
 }
 
-func (k *Console) warning(id string, now time.Time) (*whole, error) {
-	e, ok := k.c.View.find(id)
-	if !ok {
-		return nil, unknownWarning
+func (k *Console) warning(ctx context.Context, id string, now time.Time) (*whole, error) {
+	e, err := k.find(ctx, id)
+	if err != nil {
+		return nil, err
 	}
+	return k.wholeOf(&e, now), nil
+}
+
+func (k *Console) wholeOf(e *entry, now time.Time) *whole {
 	w := &e.warning
 	x := &whole{
-		card: k.cardOf(&e, now), Now: now, Settled: e.settled,
+		card: k.cardOf(e, now), Now: now, Settled: e.settled,
 		Outlook: k.outlook(w), History: slices.Clone(e.history), Links: w.Links, Writable: k.c.Options.Writable,
 	}
 	slices.Reverse(x.History)
@@ -107,7 +113,7 @@ func (k *Console) warning(id string, now time.Time) (*whole, error) {
 		slices.SortFunc(x.Expected, func(a, b expectation) int { return cmp.Compare(a.What, b.What) })
 	}
 	for i := range w.Remedies {
-		r := remedy{Remedy: w.Remedies[i], Line: notify.Command(w, &w.Remedies[i]), Value: remedyName(&w.Remedies[i])}
+		r := remedy{Remedy: w.Remedies[i], Line: notify.Command(w, &w.Remedies[i]), Value: w.Remedies[i].Name()}
 		if x.Outlook != nil {
 			for _, o := range x.Outlook.Remedies {
 				if o.Remedy == r.Value {
@@ -117,7 +123,7 @@ func (k *Console) warning(id string, now time.Time) (*whole, error) {
 		}
 		x.Remedies = append(x.Remedies, r)
 	}
-	return x, nil
+	return x
 }
 
 // evidenceOf puts the records to their rungs, in the order of the ladder, with the next rung at the end.
@@ -149,12 +155,6 @@ func objectOfEvidence(e *matcher.Evidence) (parts []keyPart) {
 	return parts
 }
 
-// remedyName is what sightings call a remedy: its risk class and its first words.
-func remedyName(r *signatures.Remedy) string {
-	words := strings.Fields(r.Do)
-	return string(r.Risk) + ": " + strings.Join(words[:min(len(words), 6)], " ")
-}
-
 // followWarning tells an open page of its warning.
 func (k *Console) followWarning(id string) follower {
 	return func(since uint64) ([]message, error) {
@@ -162,10 +162,7 @@ func (k *Console) followWarning(id string) follower {
 		if !ok || e.version <= since {
 			return nil, nil
 		}
-		x, err := k.warning(id, k.c.Now())
-		if err != nil {
-			return nil, nil //nolint:nilerr // it was let go meanwhile, and the page keeps what it shows
-		}
+		x := k.wholeOf(&e, k.c.Now())
 		var messages []message
 		for _, name := range []string{"warning-head", "warning-evidence", "warning-outlook", "warning-remedies", "warning-said", "warning-history"} {
 			html, err := k.part(warningPath, name, x)
@@ -189,12 +186,16 @@ func (k *Console) takeFeedback(r *http.Request) (string, error) {
 	}
 	if f.Remedy == "other" {
 		f.Remedy = r.PostFormValue("other")
-	} else if e, ok := k.c.View.find(f.Warning); ok && f.Remedy != "" { // the form names a remedy by its place
+	} else if f.Remedy != "" { // the form names a remedy by its place
+		e, err := k.find(r.Context(), f.Warning)
+		if err != nil {
+			return "", err
+		}
 		n, err := strconv.Atoi(f.Remedy)
 		if err != nil || n < 0 || n >= len(e.warning.Remedies) {
 			return "", problem{http.StatusUnprocessableEntity, "The warning has no such remedy.", "Load the page again."}
 		}
-		f.Remedy = remedyName(&e.warning.Remedies[n])
+		f.Remedy = e.warning.Remedies[n].Name()
 	}
 	return "/warnings/" + f.Warning + "#feedback", k.give(r, &f)
 }
@@ -202,10 +203,10 @@ func (k *Console) takeFeedback(r *http.Request) (string, error) {
 // give checks feedback and passes it on. A person whom a proxy named cannot speak for another.
 func (k *Console) give(r *http.Request, f *sightings.Feedback) error {
 	if !k.c.Options.Writable {
-		return readOnly
+		return errReadOnly
 	}
-	if _, ok := k.c.View.find(f.Warning); !ok {
-		return unknownWarning
+	if _, err := k.find(r.Context(), f.Warning); err != nil {
+		return err
 	}
 	f.By, f.Note, f.Remedy = cmp.Or(personOf(r).name, trimmed(f.By, 80)), trimmed(f.Note, 1000), trimmed(f.Remedy, 200)
 	switch f.Verdict {
@@ -218,9 +219,12 @@ func (k *Console) give(r *http.Request, f *sightings.Feedback) error {
 	default:
 		return problem{http.StatusUnprocessableEntity, "This is no verdict.", "Use acknowledged, false-alarm or averted."}
 	}
-	if err := k.c.Book.Give(r.Context(), *f); err != nil {
+	if err := k.c.Book.Give(r.Context(), *f); errors.Is(err, sightings.ErrBadFeedback) {
+		return problem{http.StatusUnprocessableEntity, "This cannot be kept: " + err.Error(), "Say it in other words."}
+	} else if err != nil {
 		return err
 	}
+	k.awaitFeedback(r.Context(), f)
 	k.c.Log.Info("feedback was given", "warning", f.Warning, "verdict", f.Verdict, "by", f.By)
 	k.c.View.Touch(f.Warning)
 	return nil

@@ -174,8 +174,8 @@ func (a *Alertmanager) alert(s *sent) alert {
 		notes["eta"] = ForecastText(w.Forecast)
 	}
 	if len(w.Remedies) > 0 {
-		notes["remedy"] = w.Remedies[0].Do
-		if c := Command(w, &w.Remedies[0]); c != "" {
+		notes["remedy"] = FirstRemedy(w).Do
+		if c := Command(w, FirstRemedy(w)); c != "" {
 			notes["command"] = c
 		}
 	}

@@ -210,8 +210,10 @@ func TestTextSaysWhatHowFarAndWhatToDo(t *testing.T) {
 	w := warning(1, matcher.Forming)
 	got := Text(&w, Style{Evidence: 3})
 	require.Equal(t, `2026-11-20 12:01:00  FORMING   Node runs out of memory  node=worker-1
+  pods are evicted
   ■□ 1 of 2 stages seen, severity critical, signature node-memory-eviction
   next expected: the node reports pressure (0 of 1 records)
+  how long: no forecast yet
   do first (look): See who uses the memory.
       $ kubectl describe node worker-1 -n <namespace>
     12:00:00 event  EvictionThresholdMet: Attempting to reclaim [31m memory now

@@ -32,17 +32,78 @@ func StagesSeen(w *matcher.Warning) int {
 
 const incidentRung = "incident"
 
-// Plain is the warning in a few plain lines, at most 1,000 characters: what, how far, how long, what to do first, evidence.
-func Plain(w *matcher.Warning) string {
-	s := Text(w, Style{Evidence: 2})
-	if r := []rune(s); len(r) > 1000 {
-		s = string(r[:999]) + "…"
+// Text writes the warning in the order in which a person on call needs it: what is about to happen and to what, how far it is, how long there is, how
+// often it got that far and what ended it, what to do first, the evidence, links. It ends in a new line.
+func Text(w *matcher.Warning, st Style) string {
+	var b strings.Builder
+	for _, l := range lines(w, st) {
+		b.WriteString(l.text)
+		b.WriteByte('\n')
 	}
-	return s
+	return b.String()
 }
 
-// Text writes the warning in the order in which a person on call needs it. It ends in a new line.
-func Text(w *matcher.Warning, st Style) string {
+// Plain is [Text] without colours in at most 1,000 characters. What matters least goes first, as a whole: evidence from the middle, links but the first, why it
+// may not be the whole truth, the impact. A command is whole or not there at all.
+func Plain(w *matcher.Warning) string { return plain(w, 1000) }
+
+func plain(w *matcher.Warning, most int) string {
+	all := lines(w, Style{Evidence: 12})
+	for i := range all {
+		switch l := &all[i]; {
+		case l.rank != rankCommand:
+			l.text = shorten(l.text, 240)
+		case len([]rune(l.text)) > most/2:
+			l.text = "      (its command is too long for this message)"
+		}
+	}
+	size := 0
+	for _, l := range all {
+		size += len([]rune(l.text)) + 1
+	}
+	for size > most && len(all) > 1 {
+		least := 0
+		for i, l := range all {
+			if l.rank > all[least].rank {
+				least = i
+			}
+		}
+		size -= len([]rune(all[least].text)) + 1
+		all = slices.Delete(all, least, least+1)
+	}
+	var b strings.Builder
+	for _, l := range all {
+		b.WriteString(l.text)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// line is one line of a warning. Where there is no room for all, those with the highest rank are left out first.
+type line struct {
+	text string
+	rank int
+}
+
+// The ranks, from what must be said to what may be left out.
+const (
+	rankWhat = iota
+	rankRemedy
+	rankCommand
+	rankHowLong
+	rankHowFar
+	rankHowOften
+	rankNext
+	rankPage
+	rankImpact
+	rankFlaw
+	rankEvidence // the first and the last; those between have higher ranks, the middle the highest
+	rankMiddle
+	rankLink = 1 << 20
+)
+
+// lines are the lines of a warning in their order.
+func lines(w *matcher.Warning, st Style) []line {
 	p := printer{Style: st}
 	if p.Location == nil {
 		p.Location = time.UTC
@@ -50,23 +111,33 @@ func Text(w *matcher.Warning, st Style) string {
 	p.headline(w)
 	p.ladder(w)
 	p.howLong(w)
+	for _, s := range HowOften(w) {
+		p.line(rankHowOften, "  "+s)
+	}
 	p.whatToDo(w)
 	p.evidence(w)
+	for i, l := range w.Links {
+		rank := rankLink
+		if i == 0 {
+			rank = rankPage
+		}
+		p.line(rank, "  "+p.faint(oneLine(l.Title)+": "+oneLine(l.URL)))
+	}
 	for _, s := range w.Silent {
-		p.line(p.faint("  unknown: " + s + " is silent, so what did not come cannot be told from what was not seen"))
+		p.line(rankFlaw, p.faint("  unknown: "+s+" is silent, so what did not come cannot be told from what was not seen"))
 	}
 	for _, s := range w.Incomplete {
-		p.line(p.faint("  incomplete: " + s))
+		p.line(rankFlaw, p.faint("  incomplete: "+s))
 	}
-	return p.b.String()
+	return p.lines
 }
 
 type printer struct {
 	Style
-	b strings.Builder
+	lines []line
 }
 
-func (p *printer) line(s string) { p.b.WriteString(s); p.b.WriteByte('\n') }
+func (p *printer) line(rank int, s string) { p.lines = append(p.lines, line{s, rank}) }
 
 func (p *printer) clock(t time.Time) string { return t.In(p.Location).Format("15:04:05") }
 
@@ -96,10 +167,13 @@ func (p *printer) headline(w *matcher.Warning) {
 	case matcher.Expired:
 		color = dim
 	}
-	p.line(fmt.Sprintf("%s  %s  %s  %s",
+	p.line(rankWhat, fmt.Sprintf("%s  %s  %s  %s",
 		w.Time.In(p.Location).Format("2006-01-02 15:04:05"),
 		p.paint(color+bold, fmt.Sprintf("%-8s", strings.ToUpper(string(w.State)))),
-		p.paint(bold, w.Title), p.paint(cyan, keyText(w))))
+		p.paint(bold, oneLine(w.Title)), p.paint(cyan, oneLine(keyText(w)))))
+	if w.Impact != "" && !w.State.Final() {
+		p.line(rankImpact, "  "+oneLine(w.Impact))
+	}
 }
 
 func keyText(w *matcher.Warning) string {
@@ -123,13 +197,13 @@ func (p *printer) ladder(w *matcher.Warning) {
 		s = fmt.Sprintf("  %s %d of 1 stage seen", bar, seen)
 	}
 	s += fmt.Sprintf(", severity %s, signature %s", w.Severity, w.Signature)
-	p.line(s)
+	p.line(rankHowFar, s)
 	if w.Next != nil && !w.State.Final() {
 		next := "  next expected: " + title(w.Next.Title, w.Next.Stage)
 		if w.Next.Missing != "" {
 			next += p.faint(" (" + w.Next.Missing + ")")
 		}
-		p.line(next)
+		p.line(rankNext, next)
 	}
 }
 
@@ -143,15 +217,16 @@ func title(t, name string) string {
 func (p *printer) howLong(w *matcher.Warning) {
 	switch {
 	case w.State == matcher.InIncident && w.Lead > 0:
-		p.line("  it happened; forewarned " + p.paint(bold, round(w.Lead)+" before"))
+		p.line(rankHowLong, "  it happened; forewarned "+p.paint(bold, round(w.Lead)+" before"))
 	case w.State == matcher.InIncident:
-		p.line("  it happened; there was no time to forewarn")
+		p.line(rankHowLong, "  it happened; there was no time to forewarn")
 	case w.State.Final() && w.Retracted:
-		p.line("  taken back: " + w.Reason)
+		p.line(rankHowLong, "  taken back: "+w.Reason)
 	case w.State.Final():
-		p.line("  over after " + round(w.Time.Sub(w.Opened)) + ": " + w.Reason)
-	case w.Forecast != nil:
-		p.line("  forecast: " + ForecastText(w.Forecast))
+		p.line(rankHowLong, "  over after "+round(w.Time.Sub(w.Opened))+": "+w.Reason)
+	}
+	for _, s := range HowLong(w, p.Location) {
+		p.line(rankHowLong, "  "+s)
 	}
 }
 
@@ -169,13 +244,13 @@ func ForecastText(f *matcher.Forecast) string {
 }
 
 func (p *printer) whatToDo(w *matcher.Warning) {
-	if len(w.Remedies) == 0 || w.State.Final() {
+	r := FirstRemedy(w)
+	if r == nil || w.State.Final() {
 		return
 	}
-	r := &w.Remedies[0]
-	p.line("  do first (" + string(r.Risk) + "): " + oneLine(r.Do))
+	p.line(rankRemedy, "  do first ("+string(r.Risk)+"): "+oneLine(r.Do))
 	if c := Command(w, r); c != "" {
-		p.line("      $ " + p.paint(bold, oneLine(c)))
+		p.line(rankCommand, "      $ "+p.paint(bold, oneLine(c)))
 	}
 }
 
@@ -183,7 +258,7 @@ func (p *printer) evidence(w *matcher.Warning) {
 	if p.Evidence == 0 || w.State.Final() {
 		return
 	}
-	var lines []string
+	var texts []string
 	shown := map[uint64]bool{}
 	for _, e := range w.Evidence {
 		if e.Record != 0 && shown[e.Record] {
@@ -197,10 +272,20 @@ func (p *printer) evidence(w *matcher.Warning) {
 		if runes := []rune(oneLine(what)); len(runes) > 160 {
 			what = string(runes[:159]) + "…"
 		}
-		lines = append(lines, fmt.Sprintf("    %s %-6s %s", p.clock(e.Time), e.Kind, oneLine(what)))
+		texts = append(texts, fmt.Sprintf("    %s %-6s %s", p.clock(e.Time), e.Kind, oneLine(what)))
 	}
-	for _, line := range lines[max(0, len(lines)-p.Evidence):] {
-		p.line(p.faint(line))
+	if over := len(texts) - p.Evidence; over > 0 { // how it began, and how it is now
+		texts = append(texts[:1:1], texts[1+over:]...)
+		if p.Evidence == 1 {
+			texts = texts[:1]
+		}
+	}
+	for i, text := range texts {
+		rank := rankEvidence
+		if edge := min(i, len(texts)-1-i); edge > 0 {
+			rank = rankMiddle + edge
+		}
+		p.line(rank, p.faint(text))
 	}
 }
 

@@ -118,6 +118,7 @@ func TestKeys(t *testing.T) {
 	require.Regexp(t, `^/?j\?$`, ask[string](x, `document.querySelector("[name=q]").value`), "in a field keys are letters; the slash comes of how keys are sent here")
 	x.press(kb.Escape)
 	require.NotEqual(t, "q", ask[string](x, `document.activeElement.name || ""`), "Escape leaves it")
+	require.Empty(t, ask[string](x, `document.querySelector("[name=q]").value+location.search`), "and what was written is not meant")
 
 	x.press("?")
 	require.True(t, ask[bool](x, `document.querySelector("#help").open`))

@@ -17,6 +17,7 @@ import (
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/console/scene"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/signatures"
 	"github.com/forewarn/forewarn/signatures/catalog"
 )
@@ -49,8 +50,8 @@ func newWorkshop(t *testing.T) *stage {
 		c.Runner = here{}
 		right, lead := 0.92, 840.0
 		wrong := 0.4
-		c.Scores = func() []console.Scorecard {
-			return []console.Scorecard{
+		c.Scores = func() []sightings.Scorecard {
+			return []sightings.Scorecard{
 				{Signature: "etcd-slow-disk", Finished: 31, Incidents: 12, Averted: 14, Expired: 5, Right: 24, Wrong: 2, Precision: &right, Lead: &lead, Noise: 0.3, Advice: "keep", Reason: "9 of 10 were right, 14 min before"},
 				{Signature: "crash-loop", Finished: 240, Incidents: 30, Averted: 61, Expired: 149, Right: 20, Wrong: 30, Precision: &wrong, Noise: 11.5, Advice: "tune", Reason: "more than half were false alarms"},
 			}
@@ -188,8 +189,8 @@ func TestHostileSignaturesAreText(t *testing.T) {
 	s := newStage(t, func(c *console.Config) {
 		c.Arms = shipped{console.Armed{Set: set, From: map[string]string{"evil": evil}, Refused: []string{evil}, Disarmed: []string{evil}, Problem: evil}}
 		c.Runner = here{}
-		c.Scores = func() []console.Scorecard {
-			return []console.Scorecard{{Signature: "evil", Finished: 1, Advice: "keep", Reason: evil}}
+		c.Scores = func() []sightings.Scorecard {
+			return []sightings.Scorecard{{Signature: "evil", Finished: 1, Advice: "keep", Reason: evil}}
 		}
 		c.Facts.(*scene.Facts).State.Processes[0].Seen = &pipeline.Seen{Since: time.Now().Add(-time.Hour * 24), Kinds: map[string]map[string]int64{"log": {"x": 1}}}
 	})

@@ -100,7 +100,7 @@ func (c *Cast) outlooks() map[string]*matcher.Outlook {
 			Here: matcher.Past{Reached: 9, Incident: 5, Averted: 3, Expired: 1}, Elsewhere: matcher.Past{Reached: 214, Incident: 121, Averted: 84, Expired: 9},
 			Incident: in(2*time.Minute, 6*time.Minute, 14*time.Minute, 126),
 			Remedies: []matcher.Outcome{
-				{Remedy: "look: See which pods are on the", Done: 41, Helped: 12}, {Remedy: "scale: Keep new pods away until the", Done: 30, Helped: 24},
+				{Remedy: c.remedy("node-memory-eviction", 0), Done: 41, Helped: 12}, {Remedy: c.remedy("node-memory-eviction", 2), Done: 30, Helped: 24},
 			},
 		},
 		"etcd-slow-disk": {
@@ -109,6 +109,16 @@ func (c *Cast) outlooks() map[string]*matcher.Outlook {
 		},
 		"pvc-filling-up": {Here: matcher.Past{Reached: 3, Averted: 3}},
 	}
+}
+
+// remedy is what sightings call a remedy.
+func (c *Cast) remedy(signature string, n int) string {
+	for _, s := range c.set.All() {
+		if s.ID == signature {
+			return s.Remedies[n].Name()
+		}
+	}
+	return ""
 }
 
 func (c *Cast) health() console.Health {
@@ -140,8 +150,10 @@ func (c *Cast) health() console.Health {
 			{Name: "hook", Delivered: 398, Failed: 57, Refused: 1, Waiting: 2, LastError: "post https://hooks.example.org/forewarn: 503 Service Unavailable"},
 		},
 		Streams: []console.Stream{
-			{Name: "RECORDS", Messages: 918231, Bytes: 3 << 30, First: c.Now.Add(-21 * time.Hour)}, {Name: "HITS", Messages: 4120, Bytes: 5 << 20, First: c.Now.Add(-24 * time.Hour)},
-			{Name: "WARNINGS", Messages: 812, Bytes: 6 << 20, First: c.Now.Add(-29 * 24 * time.Hour)}, {Name: "INTAKE"},
+			{Name: "RECORDS", Messages: 918231, Bytes: 3 << 30, First: c.Now.Add(-21 * time.Hour)},
+			{Name: "HITS", Messages: 4120, Bytes: 5 << 20, First: c.Now.Add(-24 * time.Hour)},
+			{Name: "WARNINGS", Messages: 812, Bytes: 6 << 20, First: c.Now.Add(-29 * 24 * time.Hour)},
+			{Name: "INTAKE"},
 		},
 		Silences: []console.Silence{{ID: "s1", Matches: `node="worker-4"`, By: "ines", Comment: "kernel upgrade", From: c.Now.Add(-time.Hour), Until: c.Now.Add(2 * time.Hour)}},
 	}

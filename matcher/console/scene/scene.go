@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -90,9 +91,7 @@ func (c *Cast) Raise(r Role) (pipeline.Told, error) {
 	c.climb(&w, s, &r)
 	for _, t := range r.Texts {
 		e := matcher.Evidence{Time: c.Now.Add(-t.Age), Stage: rungName(s, t.Rung), Kind: t.Kind.String(), Text: t.Text, Source: t.Source, Attrs: map[string]string{}}
-		for k, v := range t.Attrs {
-			e.Attrs[k] = v
-		}
+		maps.Copy(e.Attrs, t.Attrs)
 		if t.Reason != "" {
 			e.Attrs[record.EventReason] = t.Reason
 		}

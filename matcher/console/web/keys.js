@@ -28,7 +28,10 @@ export function listen(nextTheme) {
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || help.open) return;
     if (e.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]")) {
-      if (e.key === "Escape") e.target.blur();
+      if (e.key === "Escape") { // what was written is not meant
+        if (e.target.closest("[data-filter]") && "defaultValue" in e.target) e.target.value = e.target.defaultValue;
+        e.target.blur();
+      }
       return;
     }
     if (document.activeElement?.closest(".card, .ended") && (e.key === "ArrowDown" || e.key === "ArrowUp")) {

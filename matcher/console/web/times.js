@@ -21,9 +21,9 @@ export function relative(seconds) {
 
 export function tellTimes(within) {
   const now = Date.now();
-  for (const t of within.querySelectorAll("time[data-rel]")) {
+  for (const t of within.querySelectorAll("[data-rel]")) {
     const clock = t.dataset.rel === "wall" ? now : now + ahead;
-    const text = relative((Date.parse(t.dateTime) - clock) / 1000);
+    const text = relative((Date.parse(t.getAttribute("datetime")) - clock) / 1000);
     if (t.textContent !== text) t.textContent = text;
   }
 }
