@@ -317,8 +317,14 @@ func (k *Console) catalogue(s search) catalogue {
 	}
 	c.Entries = c.Entries[from:to]
 	columns := []column{
-		{Name: "title"}, {Name: "severity"}, {Name: "here"}, {Name: "open", Number: true}, {Name: "finished", Number: true},
-		{Name: "precision", Number: true}, {Name: "lead", Number: true}, {Name: "noise", Number: true},
+		{Name: "title"},
+		{Name: "severity"},
+		{Name: "here"},
+		{Name: "open", Number: true},
+		{Name: "finished", Number: true},
+		{Name: "precision", Number: true},
+		{Name: "lead", Number: true},
+		{Name: "noise", Number: true},
 	}
 	if !c.Scored {
 		columns = columns[:4]

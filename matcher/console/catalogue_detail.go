@@ -171,13 +171,7 @@ func (d *detail) speak(sights map[string]RoleSight) {
 
 // followedWords says by what a signature is followed, and in which order its stages come.
 func followedWords(s *signatures.Signature) string {
-	by := "each "
-	for i, w := range s.By {
-		if i > 0 {
-			by += ", "
-		}
-		by += w
-	}
+	by := "each " + strings.Join(s.By, ", ")
 	within := ""
 	if s.Within != 0 {
 		within = " within " + s.Within.String()

@@ -198,8 +198,7 @@ func (k *Console) runTrial(r *http.Request, q *question) (*Outcome, error) {
 func (k *Console) tryOut(r *http.Request) (any, error) {
 	var q question
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			return nil, problem{http.StatusRequestEntityTooLarge, "This is too much for the playground.", "Paste the part that matters, or use forewarn scan."}
 		}
 		return nil, problem{http.StatusBadRequest, "This is no trial: " + err.Error(), `Send {"yaml": "...", "input": "..."}.`}
@@ -316,9 +315,7 @@ func linesOf(out *Outcome) []lineMark {
 		}
 		var met []string
 		for _, h := range r.Hits {
-			for _, on := range h.On {
-				met = append(met, on)
-			}
+			met = append(met, h.On...)
 		}
 		if len(met) > 0 {
 			lines = append(lines, lineMark{r.Line, "hit", clip(strings.Join(met, ", "), 200)})

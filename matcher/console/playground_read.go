@@ -204,10 +204,9 @@ func (in *reading) json(ctx context.Context, s segment) {
 	in.note("forewarn records")
 	text := strings.TrimPrefix(s.text, "\xef\xbb\xbf")
 	at, line := 0, s.line
-	advance := func(to int) int {
+	advance := func(to int) {
 		line += strings.Count(text[at:to], "\n")
 		at = to
-		return line
 	}
 	for ctx.Err() == nil {
 		for at < len(text) && strings.IndexByte(" \t\r\n,[]", text[at]) >= 0 {

@@ -15,15 +15,15 @@ import (
 )
 
 // batchOf decodes a batch of records with these attributes.
-func batchOf(t testing.TB, kind record.Kind, sets ...map[string]string) *record.Batch {
-	t.Helper()
+func batchOf(tb testing.TB, kind record.Kind, sets ...map[string]string) *record.Batch {
+	tb.Helper()
 	var b record.Builder
-	require.NoError(t, b.Reset(record.Header{Source: "test", Kinds: 1 << kind}))
+	require.NoError(tb, b.Reset(record.Header{Source: "test", Kinds: 1 << kind}))
 	for i, attrs := range sets {
-		require.NoError(t, b.Add(&record.Record{Kind: kind, Time: int64(i + 1), Count: 1, Text: []byte("x"), Attrs: record.NewAttrs(attrs)}))
+		require.NoError(tb, b.Add(&record.Record{Kind: kind, Time: int64(i + 1), Count: 1, Text: []byte("x"), Attrs: record.NewAttrs(attrs)}))
 	}
 	var batch record.Batch
-	require.NoError(t, batch.Decode(b.AppendTo(nil)))
+	require.NoError(tb, batch.Decode(b.AppendTo(nil)))
 	return &batch
 }
 
@@ -115,14 +115,15 @@ func TestACensusAllocatesNothingOnceItKnowsTheNames(t *testing.T) {
 }
 
 // manySets is a batch with as many sets of attributes as records, which is the worst case.
-func manySets(t testing.TB) *record.Batch {
+func manySets(tb testing.TB) *record.Batch {
+	tb.Helper()
 	var sets []map[string]string
 	for i := range 1000 {
 		sets = append(sets, map[string]string{
 			record.Namespace: "shop", record.Pod: fmt.Sprint("web-", i), record.Container: "web", record.Component: []string{"web", "db", "cache"}[i%3], record.Node: "n1",
 		})
 	}
-	return batchOf(t, record.Log, sets...)
+	return batchOf(tb, record.Log, sets...)
 }
 
 func BenchmarkCensus(b *testing.B) {

@@ -86,9 +86,14 @@ func TestTheWorkshopInLightDarkAndOnAPhone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := newTab(t, b, w)
 			for _, p := range []shown{
-				{"signatures", "/signatures"}, {"signatures by noise", "/signatures?sort=noise&severity=high"}, {"no signature fits", "/signatures?q=nothing+of+the+sort"},
-				{"signature", "/signatures/etcd-slow-disk"}, {"blind signature", "/signatures/pvc-filling-up"}, {"blind spots", "/blind-spots"},
-				{"playground", "/playground"}, {"playground of a sample", "/playground?signature=pvc-filling-up&test=1"},
+				{"signatures", "/signatures"},
+				{"signatures by noise", "/signatures?sort=noise&severity=high"},
+				{"no signature fits", "/signatures?q=nothing+of+the+sort"},
+				{"signature", "/signatures/etcd-slow-disk"},
+				{"blind signature", "/signatures/pvc-filling-up"},
+				{"blind spots", "/blind-spots"},
+				{"playground", "/playground"},
+				{"playground of a sample", "/playground?signature=pvc-filling-up&test=1"},
 			} {
 				x.open(s.URL + p.path)
 				if strings.HasPrefix(p.path, "/playground") {
