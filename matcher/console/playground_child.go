@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -49,6 +50,9 @@ func NewChild(command []string, most int, bounds Bounds) *Child {
 	return &Child{command: command, bounds: bounds.withDefaults(), slots: make(chan struct{}, max(most, 1))}
 }
 
+// memoryVariable tells a child how much memory it may have: it is limited before it reads anything.
+const memoryVariable = "FOREWARN_TRIAL_BYTES"
+
 // job is what a child is told.
 type job struct {
 	Trial  *Trial `json:"trial"`
@@ -70,6 +74,10 @@ func (c *Child) Run(ctx context.Context, t *Trial) (*Outcome, error) {
 		return nil, err
 	}
 	defer func() { <-c.slots }()
+	memory, err := memoryFor(cgroupDir, cap(c.slots), childMemory)
+	if err != nil {
+		return nil, err
+	}
 	in, err := json.Marshal(job{t, c.bounds})
 	if err != nil {
 		return nil, fmt.Errorf("encode the trial: %w", err)
@@ -77,7 +85,7 @@ func (c *Child) Run(ctx context.Context, t *Trial) (*Outcome, error) {
 	limited, cancel := context.WithTimeout(ctx, c.bounds.Time+childGrace)
 	defer cancel()
 	cmd := exec.CommandContext(limited, c.command[0], c.command[1:]...) //nolint:gosec // it is this very program
-	cmd.Env = []string{"GOMAXPROCS=1"}
+	cmd.Env = []string{"GOMAXPROCS=1", memoryVariable + "=" + strconv.FormatUint(memory, 10)}
 	cmd.Stdin = bytes.NewReader(in)
 	var out, diagnostics capped
 	out.room, diagnostics.room = childOutput, 4<<10
@@ -127,8 +135,12 @@ func (c *Child) enter(ctx context.Context) error {
 
 // ServeTrial is the child: it limits this process, reads a trial from r, runs it and writes the outcome to w. The process is to end afterwards.
 func ServeTrial(ctx context.Context, r io.Reader, w io.Writer) error {
-	debug.SetMemoryLimit(childMemory / 2)
-	if err := limitProcess(childMemory, childLife); err != nil {
+	memory, err := strconv.ParseUint(os.Getenv(memoryVariable), 10, 64)
+	if err != nil { // it was not started by a console
+		memory = childMemory
+	}
+	debug.SetMemoryLimit(int64(min(memory, childMemory) / 2))
+	if err := limitProcess(min(memory, childMemory), childLife); err != nil {
 		return fmt.Errorf("limit the process: %w", err)
 	}
 	timer := time.AfterFunc(childLife, func() { os.Exit(1) })

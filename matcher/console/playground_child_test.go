@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,36 @@ func TestAChildThatSaysTooMuchOrNothingIsEnded(t *testing.T) {
 func TestAChildInheritsNoEnvironment(t *testing.T) {
 	t.Setenv("FOREWARN_TOKEN", "secret")
 	_, err := NewChild([]string{os.Args[0], "environment"}, 1, Bounds{}).Run(t.Context(), &Trial{})
-	require.ErrorContains(t, err, "[GOMAXPROCS=1]")
+	require.ErrorContains(t, err, "[GOMAXPROCS=1 FOREWARN_TRIAL_BYTES=")
+}
+
+func TestATrialLeavesTheContainerHalfOfItsRoom(t *testing.T) {
+	const mib = 1 << 20
+	for name, c := range map[string]struct {
+		max, current, stat string
+		want               uint64
+		err                error
+	}{
+		"no limit":                       {"max\n", "1000\n", "", 512 * mib, nil},
+		"not in a container":             {"", "", "", 512 * mib, nil},
+		"plenty":                         {"8589934592\n", "1073741824\n", "", 512 * mib, nil},
+		"a quarter each of what is left": {"1073741824\n", "268435456\n", "anon 1\n", 192 * mib, nil},
+		"files are no use of memory":     {"1073741824\n", "1073741824\n", "anon 1\ninactive_file 805306368\n", 192 * mib, nil},
+		"too little":                     {"268435456\n", "134217728\n", "", 0, ErrNoRoom},
+		"above the limit":                {"1000\n", "2000\n", "inactive_file x\n", 0, ErrNoRoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, text := range map[string]string{"memory.max": c.max, "memory.current": c.current, "memory.stat": c.stat} {
+				if text != "" {
+					require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600))
+				}
+			}
+			got, err := memoryFor(dir, 2, 512*mib)
+			require.ErrorIs(t, err, c.err)
+			require.Equal(t, c.want, got)
+		})
+	}
 }
 
 func TestTooManyTrialsAtOnceAreAskedToWait(t *testing.T) {

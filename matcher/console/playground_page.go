@@ -186,6 +186,8 @@ func (k *Console) runTrial(r *http.Request, q *question) (*Outcome, error) {
 		return nil, problem{http.StatusRequestEntityTooLarge, err.Error(), ""}
 	case errors.Is(err, ErrTrialTooDear):
 		return nil, problem{http.StatusUnprocessableEntity, err.Error(), ""}
+	case errors.Is(err, ErrNoRoom):
+		return nil, problem{http.StatusServiceUnavailable, err.Error(), ""}
 	case errors.Is(err, ErrTrialsBusy):
 		return nil, problem{http.StatusTooManyRequests, err.Error(), ""}
 	case err != nil:
