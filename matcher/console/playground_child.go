@@ -98,14 +98,14 @@ func (c *Child) Run(ctx context.Context, t *Trial) (*Outcome, error) {
 		return nil, context.Cause(ctx)
 	case err != nil && cmd.ProcessState == nil:
 		return nil, fmt.Errorf("start a process for the trial: %w", err)
-	case out.over || diagnostics.over || err != nil && (limited.Err() != nil || killed(diagnostics.String())):
+	case out.over || diagnostics.over || err != nil && (limited.Err() != nil || killed(diagnostics.kept.String())):
 		return nil, ErrTrialTooDear
 	case err != nil && cmd.ProcessState.ExitCode() < 0: // by a signal: the system's limits
 		return nil, ErrTrialTooDear
 	case err != nil:
-		return nil, fmt.Errorf("run the trial: %w: %s", err, clip(diagnostics.String(), 300))
+		return nil, fmt.Errorf("run the trial: %w: %s", err, clip(diagnostics.kept.String(), 300))
 	}
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+	if err := json.Unmarshal(out.kept.Bytes(), &r); err != nil {
 		return nil, fmt.Errorf("read the trial's outcome: %w", err)
 	}
 	if r.Outcome == nil {
@@ -166,9 +166,9 @@ func ServeTrial(ctx context.Context, r io.Reader, w io.Writer) error {
 // errOver ends who writes more than may be kept.
 var errOver = errors.New("too much was written")
 
-// capped keeps what is written and refuses more than it has room for.
+// capped keeps what is written and refuses more than it has room for. The buffer is not embedded: io.Copy would read into it past the bound.
 type capped struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	room int
 	over bool
 }
@@ -180,5 +180,5 @@ func (c *capped) Write(p []byte) (int, error) {
 		return 0, errOver
 	}
 	c.room -= len(p)
-	return c.Buffer.Write(p)
+	return c.kept.Write(p)
 }

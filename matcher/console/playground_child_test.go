@@ -90,8 +90,10 @@ func TestAChildThatEatsMemoryIsEndedByTheSystem(t *testing.T) {
 }
 
 func TestAChildThatSaysTooMuchOrNothingIsEnded(t *testing.T) {
-	_, err := NewChild([]string{os.Args[0], "talk"}, 1, Bounds{}).Run(t.Context(), &Trial{})
+	began := time.Now()
+	_, err := NewChild([]string{os.Args[0], "talk"}, 1, Bounds{Time: time.Minute}).Run(t.Context(), &Trial{})
 	require.ErrorIs(t, err, ErrTrialTooDear)
+	require.Less(t, time.Since(began), 20*time.Second, "it is ended by what it says and not by its time")
 	_, err = NewChild([]string{os.Args[0], "hang"}, 1, Bounds{Time: time.Millisecond}).Run(t.Context(), &Trial{})
 	require.ErrorIs(t, err, ErrTrialTooDear)
 }
