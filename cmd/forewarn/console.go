@@ -77,7 +77,7 @@ func (p *process) runConsole(ctx context.Context) error {
 // tellView reads WARNINGS from its beginning and follows it. While the stream does not answer the console shows what it knows.
 func (p *process) tellView(ctx context.Context) error {
 	next := uint64(0)
-	for ctx.Err() == nil {
+	for {
 		err := p.stream.Follow(ctx, stream.Warnings, stream.WarningsSubject, next, func(m stream.Message) error {
 			next = m.Seq + 1
 			told, err := pipeline.DecodeWarning(m.Data)
@@ -87,8 +87,8 @@ func (p *process) tellView(ctx context.Context) error {
 			p.view.Tell(told)
 			return nil
 		}, p.view.CaughtUp)
-		if err == nil || ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to stop
 		}
 		p.log.Warn("the console cannot follow the warnings; it is tried again", "error", err)
 		select {
@@ -96,7 +96,6 @@ func (p *process) tellView(ctx context.Context) error {
 		case <-time.After(2 * time.Second):
 		}
 	}
-	return nil
 }
 
 // consoleFacts tells a console how forewarn is: of this process at first hand, of others by what they told.

@@ -1,10 +1,8 @@
 package console
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
@@ -24,17 +22,12 @@ func (k *Console) api(mux *http.ServeMux) {
 	k.apiSignatures(mux)
 	mux.HandleFunc("GET /api/warnings", func(w http.ResponseWriter, r *http.Request) {
 		f := filterOf(r.URL.Query())
-		var open []ranked
-		for _, e := range k.c.View.since(0) {
-			if !e.warning.State.Final() && f.fits(&e.warning) {
-				e.warning.Outlook = k.outlook(&e.warning)
-				open = append(open, ranked{e, rank(&e.warning, forecastOf(&e.warning, e.warning.Outlook))})
+		all := []matcher.Warning{}
+		for _, x := range k.ranking().open {
+			if w := x.warning; f.fits(&w) {
+				w.Outlook = k.outlook(&w)
+				all = append(all, w)
 			}
-		}
-		slices.SortFunc(open, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-		all := make([]matcher.Warning, 0, len(open))
-		for i := range open {
-			all = append(all, open[i].warning)
 		}
 		writeJSON(w, http.StatusOK, all)
 	})

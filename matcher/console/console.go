@@ -59,6 +59,7 @@ type Console struct {
 	crossOrigin *http.CrossOriginProtection
 
 	health   *health
+	rankings rankings
 	digging  chan struct{} // one place: reading an archive is dear
 	live     chan struct{} // one place for each page that is open
 	handler  http.Handler

@@ -72,15 +72,17 @@ const (
 	goneAfter   = 15 * time.Second
 )
 
-// health asks for facts when somebody wants them, and not more often than healthEvery for all pages together.
+// health asks for facts when somebody wants them, and not more often than healthEvery for all pages together. While it asks everybody else is given what was
+// known before, so that a stream that does not answer holds up one page and not all of them.
 type health struct {
 	facts Facts
 
-	mu    sync.Mutex
-	asked time.Time
-	known bool
-	last  Health
-	err   error
+	mu     sync.Mutex
+	asking bool
+	asked  time.Time
+	known  bool
+	last   Health
+	err    error
 }
 
 func newHealth(f Facts) *health { return &health{facts: f} }
@@ -92,13 +94,17 @@ func (h *health) get() (last Health, known bool, err error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.asked) < healthEvery {
+	if h.asking || time.Since(h.asked) < healthEvery {
 		return h.last, h.known, h.err
 	}
+	h.asking = true
+	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), healthFor) // the answer is for everybody, not only for the page that asked
-	defer cancel()
 	got, err := h.facts.Health(ctx)
-	if h.asked, h.err = time.Now(), err; err == nil {
+	cancel()
+	h.mu.Lock()
+	h.asking, h.asked, h.err = false, time.Now(), err
+	if err == nil {
 		h.last, h.known = got, true
 	}
 	return h.last, h.known, h.err

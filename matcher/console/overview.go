@@ -167,24 +167,22 @@ func (k *Console) overview(f filter, now time.Time) overview {
 	moment, _ := k.c.View.now()
 	o := overview{Filter: f, Answer: &answer{}, CaughtUp: moment.caughtUp, Dropped: moment.dropped, Pulse: k.pulse()}
 	o.Answer.CaughtUp = moment.caughtUp
-	var open, final []ranked
-	for _, e := range k.c.View.since(0) {
-		w := &e.warning
-		if !w.State.Final() {
-			o.Answer.add(w)
-		}
-		switch {
-		case !f.fits(w):
-		case w.State.Final():
-			if f.State == "" && !w.Retracted {
-				final = append(final, ranked{e, ""})
-			}
-		default:
-			open = append(open, ranked{e, rank(w, forecastOf(w, k.outlook(w)))})
+	all := k.ranking()
+	var open, final []*ranked
+	for _, x := range all.open {
+		o.Answer.add(&x.warning)
+		if f.fits(&x.warning) {
+			open = append(open, x)
 		}
 	}
-	slices.SortFunc(open, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-	slices.SortFunc(final, func(a, b ranked) int { return closed(&b.warning).Compare(closed(&a.warning)) })
+	for _, x := range all.final {
+		if len(final) == lastFinished || f.State != "" {
+			break
+		}
+		if f.fits(&x.warning) {
+			final = append(final, x)
+		}
+	}
 	o.Answer.Shown, o.Answer.Filtered = len(open), f.Any()
 	from := min(f.Page*onePage, len(open))
 	until := min(from+onePage, len(open))
@@ -200,7 +198,7 @@ func (k *Console) overview(f filter, now time.Time) overview {
 	if len(open) > onePage {
 		o.Storm = storm(open)
 	}
-	for i := range final[:min(len(final), lastFinished)] {
+	for i := range final {
 		c := k.cardOf(&final[i].entry, now)
 		c.ID, c.Rank = "f-"+c.Warning.ID, finishedRank(c.Warning)
 		o.Finished = append(o.Finished, c)
@@ -224,11 +222,6 @@ func (a *answer) add(w *matcher.Warning) {
 	}
 }
 
-type ranked struct {
-	entry
-	rank string
-}
-
 func closed(w *matcher.Warning) time.Time {
 	if w.Closed != nil {
 		return *w.Closed
@@ -237,7 +230,7 @@ func closed(w *matcher.Warning) time.Time {
 }
 
 // storm counts what is open by signature, the most first.
-func storm(open []ranked) []many {
+func storm(open []*ranked) []many {
 	by := map[string]*many{}
 	var all []*many
 	for i := range open {

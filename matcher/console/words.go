@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,13 @@ func (k *Console) functions() template.FuncMap {
 		"plural":  plural,
 		"spaced":  func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"map":     pairs,
+		"has":     hasPage,
 	}
+}
+
+// hasPage reports whether there is a page with the path, so that others link to it.
+func hasPage(path string) bool {
+	return slices.ContainsFunc(pages(), func(p page) bool { return p.path == path })
 }
 
 // pairs makes a map of names and values, for parts that need several things.

@@ -98,26 +98,47 @@ async function reload(enliven) {
   if (!busy(document.getElementById("main"))) document.getElementById("main").replaceChildren(...fresh.childNodes);
 }
 
+// A browser holds six connections to a console at most, of all its pages together. A page that nobody looks at gives its own back after a while, and goes on where it was when it is
+// looked at again.
+const patience = 60000;
+
 export function follow(enliven) {
-  const address = new URL(location.href);
-  address.hash = "";
-  address.searchParams.set("since", document.body.dataset.since);
-  const source = new EventSource(address);
+  let source = null;
+  let leaving = 0;
   const lost = (is) => { for (const e of document.querySelectorAll(".lost-link")) e.hidden = !is; };
-  source.addEventListener("open", () => lost(false));
-  source.addEventListener("error", () => {
-    lost(true);
-    // A browser gives up for good when it is answered with an error, such as while the console starts again.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => { if (document.visibilityState === "visible") location.reload(); }, 15000);
+
+  function open() {
+    const address = new URL(location.href);
+    address.hash = "";
+    address.searchParams.set("since", document.body.dataset.told || document.body.dataset.since);
+    source = new EventSource(address);
+    source.addEventListener("open", () => lost(false));
+    source.addEventListener("error", () => {
+      lost(true);
+      // A browser gives up for good when it is answered with an error, such as while the console starts again.
+      if (source?.readyState === EventSource.CLOSED) setTimeout(() => { if (!document.hidden) location.reload(); }, 15000);
+    });
+    source.addEventListener("change", (e) => apply(JSON.parse(e.data), enliven));
+    source.addEventListener("pulse", (e) => {
+      const m = JSON.parse(e.data);
+      setClock(m.now);
+      apply({ id: "pulse", html: m.html }, enliven);
+      document.body.dataset.told = e.lastEventId;
+    });
+    source.addEventListener("reset", () => { reload(enliven); });
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(leaving);
+    if (document.hidden) leaving = setTimeout(close, patience);
+    else if (!source) open();
   });
-  source.addEventListener("change", (e) => apply(JSON.parse(e.data), enliven));
-  source.addEventListener("pulse", (e) => {
-    const m = JSON.parse(e.data);
-    setClock(m.now);
-    apply({ id: "pulse", html: m.html }, enliven);
-    document.body.dataset.told = e.lastEventId;
-  });
-  source.addEventListener("reset", () => { reload(enliven); });
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", close);
   addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+  open();
 }
