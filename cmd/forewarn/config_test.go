@@ -31,7 +31,7 @@ collect:
   logs: {include: [{namespace: shop, labels: {app: cart}}], limit: {lines_per_second: 1000}}
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
-  metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {server: {listen: ":9201"}}}
   pod_logs: {include: [{namespace: shop, labels: {app: cart}}], exclude: [{container: istio-*}], streams: 50, back: 1m}
   inventory: {every: 5m}
   targets: {kubelet: [cadvisor], annotated: true}

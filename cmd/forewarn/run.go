@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
@@ -256,6 +257,10 @@ func (p *process) newMatcher(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secrets, err := collector.NewSecrets(p.settings.Secrets)
+	if err != nil {
+		return err
+	}
 	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
 	if p.settings.Resources {
 		if p.armory.cluster, err = p.openCluster(ctx); err != nil {
@@ -265,7 +270,7 @@ func (p *process) newMatcher(ctx context.Context) error {
 	p.armory.found = p.openFacts(ctx)
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
-		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
+		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true, Clean: secrets.Cleaner(),
 		Version: version, Logger: p.log, Registerer: p.registry,
 		Workers: p.settings.Match.Workers, Fetch: p.settings.Match.Fetch, Window: p.settings.Match.Window,
 	})
