@@ -114,9 +114,9 @@ func (c *Child) Run(ctx context.Context, t *Trial) (*Outcome, error) {
 	return r.Outcome, nil
 }
 
-// killed reports whether a Go program says that it has no memory left.
+// killed reports whether a Go program, or its race detector, says that it has no memory left.
 func killed(diagnostics string) bool {
-	return strings.Contains(diagnostics, "out of memory") || strings.Contains(diagnostics, "cannot allocate memory") || strings.Contains(diagnostics, "stack exceeds")
+	return strings.Contains(diagnostics, "out of memory") || strings.Contains(diagnostics, "cannot allocate memory") || strings.Contains(diagnostics, "failed to allocate") || strings.Contains(diagnostics, "stack exceeds")
 }
 
 // enter waits a moment for a free place.
