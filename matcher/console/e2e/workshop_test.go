@@ -173,7 +173,7 @@ func TestThePlaygroundByKeyboard(t *testing.T) {
 		x.press(string(c))
 	}
 	x.press("\r")
-	x.until("it is found", `document.querySelectorAll("table.catalogue tbody tr").length === 1`)
+	x.until("it is found", `document.querySelectorAll("table.catalogue tbody tr").length === 1 && !document.querySelector("[data-help]").hidden`)
 	x.press("j", "\r")
 	x.until("its page is there", `document.querySelector(".ladder")`)
 }
