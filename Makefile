@@ -71,7 +71,7 @@ controlplane: ## build etcd, the Kubernetes control plane, kubelet and kwok into
 $(CONTROLPLANE):
 	@mkdir -p $(dir $@)
 	@echo "building $@ (Kubernetes v$(K8S), once for key $(TESTBED_KEY))"
-	@{ CGO_ENABLED=0 $(GO) build -C $(TESTBED) -v -trimpath -ldflags '-s -w $(K8S_VERSION)' -o $(CURDIR)/$@ . 2>&1; echo "exit $$?"; } | \
+	@{ CGO_ENABLED=0 $(GO) build -C $(TESTBED) -v -trimpath -gcflags=all=-l -ldflags '-s -w $(K8S_VERSION)' -o $(CURDIR)/$@ . 2>&1; echo "exit $$?"; } | \
 	  awk '/^exit [0-9]+$$/ {code = $$2; next} /^[a-z0-9.-]+(\/[^ ]*)?$$/ {if (++n % 100 == 0) {print "  " n " of about 2900 packages compiled"; fflush()}; next} {print} END {exit code}'
 	@echo "$(TESTBED_KEY)" > $@.key
 

@@ -26,6 +26,10 @@ func newRedactor(s *Secrets) *redactor {
 	return &redactor{secrets: s}
 }
 
+// Cleaner returns what takes the secrets out of a record that no collector sent, and tells how many there were. It belongs to one goroutine, and
+// what it changes is valid until its next call.
+func (s *Secrets) Cleaner() func(r *record.Record) int { return newRedactor(s).record }
+
 // record takes the secrets out of r's text and attributes, and returns how many there were. What is changed is the redactor's, valid until
 // the next call; nothing that r referred to is written to.
 func (r *redactor) record(rec *record.Record) int {

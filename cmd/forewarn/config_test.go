@@ -31,7 +31,7 @@ collect:
   logs: {include: [{namespace: shop, labels: {app: cart}}], limit: {lines_per_second: 1000}}
   journal: {units: [kubelet.service], priority: warning}
   kernel: {}
-  metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {listen: ":9201"}}
+  metrics: {scrape: {static: [{urls: ["http://etcd-0:2381/metrics"]}]}, remote_write: {server: {listen: ":9201"}}}
   pod_logs: {include: [{namespace: shop, labels: {app: cart}}], exclude: [{container: istio-*}], streams: 50, back: 1m}
   inventory: {every: 5m}
   targets: {kubelet: [cadvisor], annotated: true}
@@ -53,6 +53,13 @@ notify:
   - {name: screen, type: terminal}
   - {name: alerts, type: alertmanager, urls: ["http://alertmanager:9093"], interval: 1m}
   - {name: hook, type: webhook, urls: ["https://hooks.example.org/forewarn"], severity: high}
+routes:
+  - {name: night, match: ["namespace=~pay.*", "severity!=info"], to: [screen, alerts], continue: true, group_by: [namespace], group_wait: 30s, group_interval: 10m, budget: {messages: 3, per: 10m}}
+  - {to: [hook]}
+inhibit:
+  - {source: [signature=node-not-ready], target: ["signature=~pod-.*"], equal: [node]}
+maintenance:
+  - {name: patching, match: [namespace=batch], days: [sat-sun, wed], from: "22:00", to: "02:00", zone: Europe/Berlin}
 retention: 30d
 listen: 127.0.0.1:9464
 `

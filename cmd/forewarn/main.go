@@ -116,7 +116,7 @@ or see a genuine failure being forewarned:
 	g.flags(root.PersistentFlags())
 	root.AddCommand(
 		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g), newConsole(g),
-		newWarnings(g), newExplainWarning(g), newFeedback(g), newSightings(g),
+		newWarnings(g), newExplainWarning(g), newFeedback(g), newSightings(g), newSilence(g),
 		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newBench(g), newExitCodes(),
 	)
 	completeValues(root, map[string][]string{

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
@@ -58,13 +59,15 @@ func newMatch(g *globals) *cobra.Command {
 }
 
 func newNotify(g *globals) *cobra.Command {
-	return newRole(g, roles{notify: true}, &cobra.Command{
+	c := newRole(g, roles{notify: true}, &cobra.Command{
 		Use:   "notify",
 		Short: "Deliver warnings only, from an existing NATS",
 		Long: `notify delivers the warnings of an existing NATS (--nats) to the destinations of the configuration, or to the terminal. Several may
 run; each destination is served by one of them.`,
 		Args: cobra.NoArgs,
 	})
+	c.AddCommand(newNotifyRoute(g))
+	return c
 }
 
 func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
@@ -133,6 +136,7 @@ type process struct {
 	matcher    *pipeline.Matcher
 	publish    *pipeline.Publisher
 	deliveries []delivery
+	silences   silences
 	view       *console.View
 	console    *console.Console
 
@@ -200,7 +204,7 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 		if err := p.openFeeds(ctx); err != nil {
 			return nil, err
 		}
-		parts = append(parts, part{"notify", p.runNotify}, part{"deliveries", p.tellDeliveries})
+		parts = append(parts, part{"notify", p.runNotify})
 	}
 	if p.roles.match {
 		if err := p.newMatcher(ctx); err != nil {
@@ -256,6 +260,10 @@ func (p *process) newMatcher(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secrets, err := collector.NewSecrets(p.settings.Secrets)
+	if err != nil {
+		return err
+	}
 	p.armory = &armory{globals: p.globals, store: p.store, settings: &p.settings}
 	if p.settings.Resources {
 		if p.armory.cluster, err = p.openCluster(ctx); err != nil {
@@ -265,7 +273,7 @@ func (p *process) newMatcher(ctx context.Context) error {
 	p.armory.found = p.openFacts(ctx)
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
-		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true,
+		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true, Clean: secrets.Cleaner(),
 		Version: version, Logger: p.log, Registerer: p.registry,
 		Workers: p.settings.Match.Workers, Fetch: p.settings.Match.Fetch, Window: p.settings.Match.Window,
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/receive"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -24,7 +25,7 @@ func TestOptionsTellEveryMistakeAtOnce(t *testing.T) {
 				{URLs: []string{"http://b"}, Access: Access{TokenFile: "/nowhere/token", User: "u", CertFile: "c", CAFile: empty}, Attrs: map[string]string{"": "x"}},
 			},
 		},
-		RemoteWrite: &RemoteWriteOptions{Listen: "9201", Path: "write", TokenFile: empty, User: "u", ClientCAFile: "x", Requests: 1 << 20, Timeout: 1},
+		RemoteWrite: &RemoteWriteOptions{Path: "write", Server: receive.Options{Listen: "9201", TokenFile: empty, ClientCAFile: "x", MaxRequests: 1 << 20, Wait: -1}},
 		Prometheus: []PrometheusOptions{
 			{Name: "a", URL: "prometheus:9090", Queries: []Query{{}, {Metric: "m", Expr: "x"}, {Metric: "m", Expr: "y"}}},
 			{Name: "a", URL: "http://p"},
@@ -35,7 +36,7 @@ func TestOptionsTellEveryMistakeAtOnce(t *testing.T) {
 		"keep[0]: ", `scrape.of: "pod" is neither`, "scrape.interval: 1ns is too short", "scrape.concurrency: -1", "scrape.body_mb: 5000", "scrape.static[0].urls: there is no URL",
 		"scrape.static[1].urls[0]: ", "scrape.static[1].urls[1]: ", "scrape.static[1].urls[2]: the URL of host holds credentials", "scrape.static[1].urls[4]: it stands twice",
 		"scrape.static[1].urls[5]: it is no URL", "scrape.static[2].access: ", "exclude each other", "user and password_file", "cert_file and key_file", "/nowhere/token", "no certificate in PEM form",
-		"scrape.static[2].attrs: ", "remote_write.listen: ", "remote_write.path: ", "remote_write.token_file: ", "client_ca_file needs", "remote_write.requests: ", "remote_write.timeout: ",
+		"scrape.static[2].attrs: ", `listen "9201"`, "remote_write.path: ", "no token is in it", "client_ca_file needs", "max_requests: ", "wait cannot be negative",
 		"prometheus[0].url: ", "prometheus[0].queries[0].metric", "prometheus[0].queries[0].expr", `prometheus[0].queries[2].metric: "m" stands twice`,
 		`prometheus[1].name: the name "a" stands twice`, "prometheus[1].queries: there is none", "prometheus[2].name: use 1 to 64", "prometheus[2].backfill",
 	} {
@@ -55,7 +56,7 @@ scrape:
   interval: 15s
   static:
     - {urls: ["http://etcd-0:2381/metrics"], node: cp1, attrs: {service.name: etcd}}
-remote_write: {listen: ":9201"}
+remote_write: {server: {listen: ":9201"}}
 prometheus:
   - name: main
     url: http://prometheus:9090

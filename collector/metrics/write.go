@@ -1,250 +1,185 @@
 package metrics
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/klauspost/compress/snappy"
 
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/format"
+	"github.com/forewarn/forewarn/collector/receive"
 	"github.com/forewarn/forewarn/collector/record"
 )
+
+// RemoteWriteOptions say where remote write is taken and from whom.
+type RemoteWriteOptions struct {
+	Server receive.Options `yaml:"server" json:"server" doc:"Where remote write is taken, such as listen: :9201."`
+	Path   string          `yaml:"path,omitempty" json:"path,omitempty" doc:"The path; /api/v1/write without it."`
+}
+
+const defaultWritePath = "/api/v1/write"
+
+func (o *RemoteWriteOptions) path() string {
+	if o.Path == "" {
+		return defaultWritePath
+	}
+	return o.Path
+}
+
+func (o *RemoteWriteOptions) check(p *problems) {
+	if o.Path != "" && (!strings.HasPrefix(o.Path, "/") || strings.ContainsAny(o.Path, " {}?#")) {
+		p.add("remote_write.path", errors.New("a path begins with / and has no blanks, braces or query: write one such as "+defaultWritePath))
+	}
+	_, err := receive.NewGuard(o.Server, nil)
+	p.add("remote_write.server", err)
+}
 
 // receiver takes remote write, 1.0 and 2.0. It answers 204 when all samples that some signature needs were accepted by the stream, so that a sender
 // repeats whatever was not; a sample that comes twice has the same identity. When the stream does not accept them in time, it answers 503 with
 // Retry-After. It never answers 429: most senders drop what is refused so, unless they are told otherwise.
 type receiver struct {
-	o      *RemoteWriteOptions
-	c      collector.Common
-	filter *Filter
-	stats  *counters
-	out    *collector.Outlet
-
-	body, unpacked int64
-	timeout        time.Duration
-	slots          chan struct{} // who holds one is being worked on
-	waiting        atomic.Int64
-	maxWaiting     int64
-	memory         sync.Pool
+	c       collector.Common
+	filter  *Filter
+	stats   *counters
+	out     *collector.Outlet
+	memory  sync.Pool // of *request
+	working sync.WaitGroup
 
 	flight inflight
 	mu     sync.Mutex
 	newest time.Time // of what was accepted
 }
 
+func newReceiver(c collector.Common, filter *Filter, stats *counters, out *collector.Outlet) *receiver {
+	return &receiver{c: c, filter: filter, stats: stats, out: out, memory: sync.Pool{New: func() any { return &request{} }}}
+}
+
 // receive serves until ctx is done.
 func (x *Collector) receive(ctx context.Context, emit collector.Emit) error {
-	o := x.o.RemoteWrite
 	out, err := x.c.Outlet("remote-write", nil, emit, record.Sample)
 	if err != nil {
 		return err
 	}
-	requests := cmp.Or(o.Requests, 8)
-	v := &receiver{
-		o: o, c: x.c, filter: &x.filter, stats: &x.stats, out: out, body: int64(cmp.Or(o.BodyMB, 8)) << 20, unpacked: int64(cmp.Or(o.UnpackedMB, 32)) << 20,
-		timeout: longer(o.Timeout, 20*time.Second), slots: make(chan struct{}, requests), maxWaiting: int64(requests) * int64(requests),
-	}
-	v.memory.New = func() any { return &exchange{} }
-	secure, err := o.tls()
+	guard, err := receive.NewGuard(x.o.RemoteWrite.Server, x.c.Log())
 	if err != nil {
-		return err
+		return fmt.Errorf("remote write: %w", err)
 	}
-	l := o.Listener
-	if l == nil {
-		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
-			return fmt.Errorf("listen for remote write: %w", err)
-		}
-	}
-	if secure != nil {
-		l = tls.NewListener(l, secure)
-	}
-	server := &http.Server{
-		Handler: v, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: v.timeout + 10*time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(x.c.Log().Handler(), slog.LevelDebug), // handshakes of port scanners and the like
+	v := newReceiver(x.c, &x.filter, &x.stats, out)
+	server := receive.NewServer(guard, x.c.Log(), v.observe, v.route(x.o.RemoteWrite.path()))
+	if _, err := server.Listen(ctx); err != nil {
+		return fmt.Errorf("listen for remote write: %w", err)
 	}
 	return through(ctx, out, func(ctx context.Context) error {
-		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(l) }()
-		select {
-		case err := <-ended:
-			return fmt.Errorf("serve remote write: %w", err)
-		case <-ctx.Done():
+		err := server.Run(ctx)
+		v.working.Wait() // who is cut off and not answered sends again
+		if ctx.Err() != nil {
+			if err != nil && !errors.Is(err, context.Cause(ctx)) {
+				x.c.Log().Warn("the server of remote write ended with an error", slog.Any("error", err))
+			}
+			return context.Cause(ctx)
 		}
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRequests)
-		defer cancel()
-		if err := server.Shutdown(last); err != nil {
-			_ = server.Close() // who was not answered sends again
-		}
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			x.c.Log().Warn("the server of remote write ended with an error", slog.Any("error", err))
-		}
-		v.wait()
-		return context.Cause(ctx)
+		return err
 	})
 }
 
-// lastRequests is how long requests that are under way may take when the process ends.
-const lastRequests = 5 * time.Second
-
-// wait returns when no request is worked on any more.
-func (v *receiver) wait() {
-	for range cap(v.slots) {
-		v.slots <- struct{}{}
+func (v *receiver) route(path string) receive.Route {
+	return receive.Route{
+		Path: path, Types: []string{"application/x-protobuf", ""}, Encodings: []string{receive.Snappy}, Unnamed: receive.Snappy,
+		Handle: v.handle,
+		Fail:   func(_ string, e *receive.Error) receive.Reply { return plain(e.Status, e.Message, 0, 0) },
 	}
 }
 
-// exchange is the memory of one request.
-type exchange struct {
-	packed   []byte
-	unpacked []byte
-	request  request
-}
-
-// ServeHTTP implements [http.Handler].
-func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), v.timeout)
-	defer cancel()
-	err := v.admit(w, r)
-	if err == nil {
-		err = v.enter(ctx)
-	}
-	var q *request
-	if err == nil {
-		x := v.memory.Get().(*exchange)
-		q = &x.request
-		err = v.take(ctx, x, w, r)
-		v.answer(w, q, err)
-		v.release(x)
-		<-v.slots
-		return
-	}
-	v.answer(w, nil, err)
-}
-
-// enter waits for a slot. The queue is bounded: beyond it, and after the timeout, the sender is told to come again.
-func (v *receiver) enter(ctx context.Context) error {
-	select {
-	case v.slots <- struct{}{}:
-		return nil
+// observe counts what was refused.
+func (v *receiver) observe(_ string, status int) {
+	switch {
+	case status < 300:
+	case status == http.StatusUnauthorized:
+		v.c.Meter.Lost("requests_unauthorized", 1)
+	case status == http.StatusRequestEntityTooLarge:
+		v.c.Meter.Lost("requests_too_large", 1)
+	case status == http.StatusUnsupportedMediaType:
+		v.c.Meter.Lost("requests_unsupported", 1)
+	case status == http.StatusServiceUnavailable:
+		v.c.Meter.Lost("requests_put_off", 1)
 	default:
-	}
-	defer v.waiting.Add(-1)
-	if v.waiting.Add(1) > v.maxWaiting {
-		return refuse(http.StatusServiceUnavailable, "too many requests wait already")
-	}
-	select {
-	case v.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return refuse(http.StatusServiceUnavailable, "too many requests are worked on")
+		v.c.Meter.Lost("requests_bad", 1)
 	}
 }
 
-// release keeps the memory of a request for another one, unless it was far larger than most.
-func (v *receiver) release(x *exchange) {
-	const usual = 4 << 20
-	if cap(x.packed) > usual || cap(x.unpacked) > usual || cap(x.request.symbols)*24 > usual {
-		return
+// plain is an answer with what was written, which remote write 2.0 asks for in headers; what no signature needs counts as written.
+func plain(status int, text string, samples, histograms int) receive.Reply {
+	r := receive.Reply{Status: status, Header: map[string]string{
+		"X-Prometheus-Remote-Write-Samples-Written":    strconv.Itoa(samples),
+		"X-Prometheus-Remote-Write-Histograms-Written": strconv.Itoa(histograms),
+		"X-Prometheus-Remote-Write-Exemplars-Written":  "0",
+	}}
+	if text != "" {
+		r.Media, r.Body = "text/plain; charset=utf-8", []byte(text+"\n")
 	}
-	clear(x.request.symbols)
-	clear(x.request.labels)
-	clear(x.request.needed)
-	v.memory.Put(x)
+	return r
 }
 
-// take reads a request and gives its samples out.
-func (v *receiver) take(ctx context.Context, x *exchange, w http.ResponseWriter, r *http.Request) error {
-	v2, err := protocol(r)
-	if err != nil {
-		return err
+// handle reads a request and gives its samples out.
+func (v *receiver) handle(ctx context.Context, in receive.Request) (receive.Reply, error) {
+	v.working.Add(1)
+	defer v.working.Done()
+	v2 := false
+	switch in.Params["proto"] { // old senders of 1.0 name none
+	case "", "prometheus.WriteRequest":
+	case "io.prometheus.write.v2.Request":
+		v2 = true
+	default:
+		return receive.Reply{}, receive.Refuse(http.StatusUnsupportedMediaType, "message %.100q: prometheus.WriteRequest and io.prometheus.write.v2.Request are taken", in.Params["proto"])
 	}
-	if err := v.read(x, w, r); err != nil {
-		return err
-	}
-	q := &x.request
+	q := v.memory.Get().(*request)
+	defer v.release(q)
 	now := v.c.Clock()()
 	q.view, q.latest = v.filter.now(), now.Add(maxAhead).UnixMilli()
-	if err := q.decode(x.unpacked, v2); err != nil {
-		return refuse(http.StatusBadRequest, "%v", err)
+	if err := q.decode(in.Body, v2); err != nil {
+		return receive.Reply{}, receive.Refuse(http.StatusBadRequest, "%v", err)
 	}
 	done := func() {}
 	if q.oldest != 0 {
 		done = v.flight.begin(time.UnixMilli(q.oldest)) // what others promise may not pass it
 	}
-	err = v.add(ctx, q)
+	err := v.add(ctx, q)
 	done()
 	if err != nil {
 		if ctx.Err() != nil {
-			return refuse(http.StatusServiceUnavailable, "the samples were not accepted in time: send them again")
+			err = receive.Refuse(http.StatusServiceUnavailable, "the samples were not accepted in time: send them again")
 		}
-		return err
+		return receive.Reply{}, err
 	}
 	v.count(q)
 	v.accepted(q, now)
-	return nil
+	if len(q.refused) > 0 { // the others were written
+		return plain(http.StatusBadRequest, errors.Join(q.refused...).Error(), q.samples, q.histograms), nil
+	}
+	return plain(http.StatusNoContent, "", q.samples, q.histograms), nil
+}
+
+// release keeps the memory of a request for another one, unless it was far larger than most.
+func (v *receiver) release(q *request) {
+	const usual = 4 << 20
+	if cap(q.symbols)*24 > usual {
+		return
+	}
+	clear(q.symbols)
+	clear(q.labels)
+	clear(q.needed)
+	v.memory.Put(q)
 }
 
 // maxAhead is how far ahead of our clock the time of a sample may be. What is further would make all other sources look silent.
 const maxAhead = 10 * time.Minute
-
-func (v *receiver) read(x *exchange, w http.ResponseWriter, r *http.Request) error {
-	body := http.MaxBytesReader(w, r.Body, v.body)
-	var err error
-	if x.packed, err = readAll(x.packed[:0], body, r.ContentLength); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return refuse(http.StatusRequestEntityTooLarge, "the body has more than the %d bytes that are taken", v.body)
-		}
-		return refuse(http.StatusBadRequest, "read the body: %v", err)
-	}
-	n, err := snappy.DecodedLen(x.packed)
-	switch {
-	case err != nil:
-		return refuse(http.StatusBadRequest, "the body is not packed with snappy in its block format")
-	case int64(n) > v.unpacked:
-		return refuse(http.StatusRequestEntityTooLarge, "the body has %d bytes unpacked: at most %d are taken", n, v.unpacked)
-	case n > 64+64*len(x.packed): // no block is packed that tightly, so don't make room for it
-		return refuse(http.StatusBadRequest, "the body claims to have %d bytes unpacked, which its %d can't hold", n, len(x.packed))
-	}
-	if cap(x.unpacked) < n {
-		x.unpacked = make([]byte, n)
-	}
-	if x.unpacked, err = snappy.Decode(x.unpacked[:cap(x.unpacked)], x.packed); err != nil {
-		return refuse(http.StatusBadRequest, "the body is not packed with snappy in its block format, or is damaged")
-	}
-	return nil
-}
-
-// readAll appends what r has to b. size is what is expected, if it is not negative.
-func readAll(b []byte, r io.Reader, size int64) ([]byte, error) {
-	if room := int(min(max(size, 511), math.MaxInt32)) + 1; cap(b) < room {
-		b = make([]byte, 0, room)
-	}
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-	}
-}
 
 // add gives out the needed samples and waits until they are accepted.
 func (v *receiver) add(ctx context.Context, q *request) error {

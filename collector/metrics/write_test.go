@@ -31,6 +31,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/forewarn/forewarn/collector"
+	"github.com/forewarn/forewarn/collector/receive"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -43,11 +44,11 @@ const (
 // receiving is a rig whose receiver listens.
 func receiving(t *testing.T, o RemoteWriteOptions, change func(*collector.Common)) (*rig, string) {
 	t.Helper()
-	o.Listener = listener(t)
+	o.Server.Listener = listener(t)
 	r := newRig(t, Options{RemoteWrite: &o}, change)
 	r.Need(need("wanted", "h_count", "h_sum"))
 	r.start(t)
-	return r, "http://" + o.Listener.Addr().String() + defaultWritePath
+	return r, "http://" + o.Server.Listener.Addr().String() + defaultWritePath
 }
 
 func listener(t *testing.T) net.Listener {
@@ -175,7 +176,7 @@ func manyLabels(n int) (out []string) {
 // TestRequestsThatAreNone gets the status that the protocol names for each.
 func TestRequestsThatAreNone(t *testing.T) {
 	t.Parallel()
-	r, url := receiving(t, RemoteWriteOptions{BodyMB: 1, UnpackedMB: 3}, nil)
+	r, url := receiving(t, RemoteWriteOptions{Server: receive.Options{MaxBodyMB: 3}}, nil)
 	now := ms(time.Now()) - 1000
 	sound := sent{labels: []string{"__name__", "other"}, samples: []point{{value: 1, at: now}}}
 	v1, v2 := message1(sound), message2(sound)
@@ -203,7 +204,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"an unknown message":                    {body: packed(v1), headers: []string{"Content-Type", "application/x-protobuf;proto=io.prometheus.write.v3.Request"}, status: 415},
 		"gzip":                                  {body: zipped.Bytes(), headers: []string{"Content-Encoding", "gzip"}, status: 415},
 		"gzip that says it is snappy":           {body: zipped.Bytes(), status: 400, text: "snappy", lost: "requests_bad"},
-		"snappy's stream format":                {body: framed(v1), status: 400, text: "block format"},
+		"snappy's stream format":                {body: framed(v1), status: 400, text: "snappy block"},
 		"not packed":                            {body: v1, status: 400},
 		"nothing":                               {status: 400},
 		"a cut body":                            {body: packed(v1)[:8], status: 400},
@@ -217,8 +218,8 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"1.0 without parameters":                {body: packed(v1), status: 204},
 		"a quoted parameter":                    {body: packed(v2), headers: []string{"Content-Type", `application/x-protobuf; proto="io.prometheus.write.v2.Request"`}, status: 204},
 		"no encoding is snappy":                 {body: packed(v1), headers: []string{"Content-Encoding", ""}, status: 204},
-		"a large body":                          {body: bytes.Repeat([]byte{1}, 1<<20+1), status: 413, lost: "requests_too_large"},
-		"a small body that is large unpacked":   {body: bomb, status: 413, text: "unpacked"},
+		"a large body":                          {body: bytes.Repeat([]byte{1}, 3<<20+1), status: 413, lost: "requests_too_large"},
+		"a small body that is large unpacked":   {body: bomb, status: 413, text: "after decompression"},
 		"a size that the body can't have":       {body: claim, status: 400, text: "claims"},
 		"a first symbol that is not empty":      {body: packed(part(nil, 4, []byte("x"))), headers: []string{"Content-Type", type2}, status: 400, text: "first symbol"},
 		"references outside of the symbols":     {body: packed(part(part(nil, 4, nil), 5, part(nil, 1, []byte{1, 2}))), headers: []string{"Content-Type", type2}, status: 400, text: "symbol 2 of 1"},
@@ -293,7 +294,7 @@ func TestRemoteWritePromisesWhatItsSendersHaveReached(t *testing.T) {
 // TestWhatIsNotAcceptedIsSentAgain holds the stream up: senders are told to come again, in time, and nothing is lost by that.
 func TestWhatIsNotAcceptedIsSentAgain(t *testing.T) {
 	t.Parallel()
-	o := RemoteWriteOptions{Listener: listener(t), Requests: 2, Timeout: signatures.Duration(time.Second)}
+	o := RemoteWriteOptions{Server: receive.Options{Listener: listener(t), MaxRequests: 2, Wait: signatures.Duration(time.Second)}}
 	r := newRig(t, Options{RemoteWrite: &o}, nil)
 	r.Need(need("wanted"))
 	var blocked sync.RWMutex
@@ -316,7 +317,7 @@ func TestWhatIsNotAcceptedIsSentAgain(t *testing.T) {
 			}
 		})
 	}()
-	url := "http://" + o.Listener.Addr().String() + defaultWritePath
+	url := "http://" + o.Server.Listener.Addr().String() + defaultWritePath
 	now := ms(time.Now()) - 1000
 	body := func(i int) []byte {
 		return packed(message1(sent{labels: []string{"__name__", "wanted", "i", fmt.Sprint(i)}, samples: []point{{value: float64(i), at: now}}}))
@@ -398,26 +399,26 @@ func TestRemoteWriteEndsWithWhatItAnswered(t *testing.T) {
 func TestSendersShowWhoTheyAre(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := filepath.Join(dir, "secret")
-	require.NoError(t, os.WriteFile(file, []byte("s3cret\n"), 0o600))
+	tokens, users := filepath.Join(dir, "tokens"), filepath.Join(dir, "users")
+	require.NoError(t, os.WriteFile(tokens, []byte("s3cret\n"), 0o600))
+	require.NoError(t, os.WriteFile(users, []byte("u:s3cret\n"), 0o600))
 	body := packed(message1())
 	for name, c := range map[string]struct {
-		o       RemoteWriteOptions
-		header  string
-		status  int
-		ask     string
-		newFile string
+		o      receive.Options
+		header string
+		status int
+		ask    string
 	}{
-		"a token":               {o: RemoteWriteOptions{TokenFile: file}, header: "Bearer s3cret", status: 204},
-		"a wrong token":         {o: RemoteWriteOptions{TokenFile: file}, header: "Bearer s3cre", status: 401, ask: "Bearer"},
-		"no token":              {o: RemoteWriteOptions{TokenFile: file}, status: 401, ask: "Bearer"},
-		"a password":            {o: RemoteWriteOptions{User: "u", PasswordFile: file}, header: "Basic dTpzM2NyZXQ=", status: 204},
-		"a wrong password":      {o: RemoteWriteOptions{User: "u", PasswordFile: file}, header: "Basic dTp4", status: 401, ask: "Basic"},
-		"a token as a password": {o: RemoteWriteOptions{User: "u", PasswordFile: file}, header: "Bearer s3cret", status: 401, ask: "Basic"},
+		"a token":               {o: receive.Options{TokenFile: tokens}, header: "Bearer s3cret", status: 204},
+		"a wrong token":         {o: receive.Options{TokenFile: tokens}, header: "Bearer s3cre", status: 401, ask: "Bearer"},
+		"no token":              {o: receive.Options{TokenFile: tokens}, status: 401, ask: "Bearer"},
+		"a password":            {o: receive.Options{UsersFile: users}, header: "Basic dTpzM2NyZXQ=", status: 204},
+		"a wrong password":      {o: receive.Options{UsersFile: users}, header: "Basic dTp4", status: 401, ask: "Basic"},
+		"a token as a password": {o: receive.Options{UsersFile: users}, header: "Bearer s3cret", status: 401, ask: "Basic"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, url := receiving(t, c.o, nil)
+			_, url := receiving(t, RemoteWriteOptions{Server: c.o}, nil)
 			w, _ := post(t, http.DefaultClient, url, body, "Content-Type", type1, "Authorization", c.header)
 			require.Equal(t, c.status, w.StatusCode)
 			require.Contains(t, w.Header.Get("WWW-Authenticate"), c.ask)
@@ -451,7 +452,7 @@ func authority(t *testing.T) (certFile, keyFile string, pair tls.Certificate) {
 func TestRemoteWriteOverTLSWithClientCertificates(t *testing.T) {
 	t.Parallel()
 	cert, key, pair := authority(t)
-	_, url := receiving(t, RemoteWriteOptions{CertFile: cert, KeyFile: key, ClientCAFile: cert}, nil)
+	_, url := receiving(t, RemoteWriteOptions{Server: receive.Options{CertFile: cert, KeyFile: key, ClientCAFile: cert}}, nil)
 	url = strings.Replace(url, "http:", "https:", 1)
 	pool, err := certificates(cert)
 	require.NoError(t, err)
@@ -480,7 +481,7 @@ func TestAnAddressThatIsTakenEndsTheCollector(t *testing.T) {
 	t.Parallel()
 	l := listener(t)
 	defer func() { _ = l.Close() }()
-	r := newRig(t, Options{RemoteWrite: &RemoteWriteOptions{Listen: l.Addr().String()}}, nil)
+	r := newRig(t, Options{RemoteWrite: &RemoteWriteOptions{Server: receive.Options{Listen: l.Addr().String()}}}, nil)
 	require.ErrorContains(t, r.Run(t.Context(), r.emit), "listen for remote write")
 }
 
@@ -496,8 +497,10 @@ func FuzzRemoteWriteBody(f *testing.F) {
 	c := collector.Common{Name: "x"}
 	out, err := c.Outlet("", nil, func(context.Context, []byte) error { return nil }, record.Sample)
 	require.NoError(f, err)
-	v := &receiver{o: &RemoteWriteOptions{}, c: c, filter: &filter, stats: &stats, out: out, body: 1 << 20, unpacked: 1 << 20, timeout: time.Minute, slots: make(chan struct{}, 4)}
-	v.memory.New = func() any { return &exchange{} }
+	guard, err := receive.NewGuard(receive.Options{Listen: ":0", MaxBodyMB: 1}, nil)
+	require.NoError(f, err)
+	v := newReceiver(c, &filter, &stats, out)
+	handler := receive.NewServer(guard, nil, v.observe, v.route(defaultWritePath)).Handler()
 	f.Fuzz(func(t *testing.T, body []byte, second bool) {
 		w := newAnswer()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, defaultWritePath, bytes.NewReader(body))
@@ -506,7 +509,7 @@ func FuzzRemoteWriteBody(f *testing.F) {
 		if second {
 			r.Header.Set("Content-Type", type2)
 		}
-		v.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 		require.Contains(t, []int{204, 400, 413}, w.status)
 	})
 }

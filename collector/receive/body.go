@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,10 +22,10 @@ const (
 )
 
 // readBody reads and unpacks a request's body, which has most bytes at most, packed and unpacked.
-func readBody(r *http.Request, allowed []string, most int) ([]byte, *Error) {
-	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
-	if encoding != "" && encoding != "identity" && !slices.Contains(allowed, encoding) {
-		return nil, Refuse(http.StatusUnsupportedMediaType, "the Content-Encoding %.40q is not known here: use %s or none", encoding, strings.Join(allowed, ", "))
+func readBody(r *http.Request, rt *Route, most int) ([]byte, *Error) {
+	encoding := cmp.Or(strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))), rt.Unnamed)
+	if encoding != "" && encoding != "identity" && !slices.Contains(rt.Encodings, encoding) {
+		return nil, Refuse(http.StatusUnsupportedMediaType, "the Content-Encoding %.40q is not known here: use %s or none", encoding, strings.Join(rt.Encodings, ", "))
 	}
 	if r.ContentLength > int64(most) {
 		return nil, tooLarge(most)
@@ -45,8 +46,11 @@ func readBody(r *http.Request, allowed []string, most int) ([]byte, *Error) {
 		if err != nil {
 			return nil, broken(err, "snappy block")
 		}
-		if n > most {
+		switch {
+		case n > most:
 			return nil, tooLarge(most)
+		case n > 64+64*len(packed): // no block is packed that tightly, so no room is made for it
+			return nil, Refuse(http.StatusBadRequest, "the body claims to have %d bytes unpacked, which its %d cannot hold", n, len(packed))
 		}
 		body, err := s2.Decode(nil, packed)
 		if err != nil {

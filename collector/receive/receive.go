@@ -33,6 +33,9 @@ type Options struct {
 	MaxRequests    int                 `yaml:"max_requests,omitempty" json:"max_requests,omitempty" doc:"How many requests are read and handled at a time, which bounds memory together with max_body_mb; as many again wait. 16 without it."`
 	MaxConnections int                 `yaml:"max_connections,omitempty" json:"max_connections,omitempty" doc:"How many connections are open at a time; more wait to be accepted. 1024 without it."`
 	Wait           signatures.Duration `yaml:"wait,omitempty" json:"wait,omitempty" doc:"How long a request may wait for room and for what it holds to be accepted, before its sender is told to come again; 10s without it."`
+
+	// Listener, if set, is served instead of what Listen says. The server closes it.
+	Listener net.Listener `yaml:"-" json:"-"`
 }
 
 // withDefaults fills what was left out, and returns every mistake.
@@ -42,7 +45,7 @@ func (o Options) withDefaults() (Options, error) {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil {
+	if err != nil && o.Listener == nil {
 		problems = append(problems, fmt.Errorf("listen %q is no address and port: write one such as :4318 or 127.0.0.1:4318", o.Listen))
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {

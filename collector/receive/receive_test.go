@@ -292,7 +292,7 @@ func FuzzReadBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, encoding string, body []byte) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
 		r.Header["Content-Encoding"] = []string{encoding}
-		got, e := readBody(r, []string{Gzip, Snappy}, 1<<16)
+		got, e := readBody(r, &Route{Encodings: []string{Gzip, Snappy}}, 1<<16)
 		if e == nil {
 			require.LessOrEqual(t, len(got), 1<<16)
 		} else {

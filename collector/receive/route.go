@@ -19,8 +19,9 @@ type Route struct {
 	Path string // such as /v1/logs
 	// Types are the media types that Handle reads. A request of another type, or without one when Types has no "", is answered with 415.
 	Types []string
-	// Encodings are what a body may be packed with, besides not at all.
+	// Encodings are what a body may be packed with, besides not at all. Unnamed, if set, is what it is packed with when the request does not say.
 	Encodings []string
+	Unnamed   string
 	// Handle answers one request. When it returns without error, what the request held was accepted. An error that is an [*Error] is
 	// answered as it says, any other with 503: the sender comes again. ctx ends when the sender went or has waited long enough.
 	Handle func(ctx context.Context, q Request) (Reply, error)
@@ -66,7 +67,7 @@ func (s *Server) answer(rt *Route, w http.ResponseWriter, r *http.Request, media
 	// Whoever has room must use it: a sender that dawdles would keep others out.
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
-	body, e := readBody(r, rt.Encodings, s.guard.Options.MaxBodyMB<<20)
+	body, e := readBody(r, rt, s.guard.Options.MaxBodyMB<<20)
 	_ = connection.SetReadDeadline(time.Time{})
 	if e != nil {
 		return Reply{}, e

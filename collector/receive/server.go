@@ -91,9 +91,12 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Listen opens the guard's address, with its bound of connections.
 func (g *Guard) Listen(ctx context.Context) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", g.Options.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", g.Options.Listen, err)
+	l := g.Options.Listener
+	if l == nil {
+		var err error
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", g.Options.Listen); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", g.Options.Listen, err)
+		}
 	}
 	return &bounded{Listener: l, room: make(chan struct{}, g.Options.MaxConnections), closed: make(chan struct{})}, nil
 }

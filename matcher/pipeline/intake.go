@@ -31,6 +31,7 @@ type taker struct {
 	metrics   *metrics
 	now       func() time.Time
 	delay     time.Duration
+	clean     func(*record.Record) int // nil leaves secrets in
 
 	builder record.Builder
 	rec     record.Record
@@ -48,7 +49,7 @@ func (m *Matcher) intake(ctx, drain context.Context) error {
 	defer out.Close(drain) //nolint:errcheck // what was not flushed is not acknowledged and comes again
 	records, _ := m.c.Stream.Partitions()
 	t := &taker{
-		partition: RecordPartition(IntakeSource, records), out: out, dead: m.dead, metrics: m.metrics, now: m.c.Now, delay: m.c.IntakeDelay,
+		partition: RecordPartition(IntakeSource, records), out: out, dead: m.dead, metrics: m.metrics, now: m.c.Now, delay: m.c.IntakeDelay, clean: m.c.Clean,
 	}
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
@@ -106,6 +107,9 @@ func (t *taker) take(ctx context.Context, m *stream.Message) error {
 			if err := t.send(ctx); err != nil {
 				return err
 			}
+		}
+		if t.clean != nil {
+			t.metrics.intakeSecrets.AddN(t.clean(&t.rec))
 		}
 		err = t.builder.Add(&t.rec)
 	}

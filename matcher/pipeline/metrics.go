@@ -16,7 +16,7 @@ type metrics struct {
 	lostWarnings, lostProgress, streamResets *counted
 	repeats, caughtUp                        *counted
 	ackErrors, commitErrors                  *counted
-	intakeRecords, intakeBad                 *counted
+	intakeRecords, intakeBad, intakeSecrets  *counted
 	reloads                                  *counted
 
 	warnings                      *prometheus.CounterVec
@@ -67,6 +67,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		lostWarnings:  counter("lost_warnings_total", "Revisions of warnings that could not be encoded or published."),
 		lostProgress:  counter("lost_progress_total", "Stored progress that could not be read and began anew."),
 		intakeRecords: counter("intake_records_total", "JSON records that were taken from the intake."),
+		intakeSecrets: counter("intake_removed_secrets_total", "Secrets that were taken out of records of the intake."),
 		intakeBad:     counter("intake_bad_records_total", "JSON records that were refused; they are kept as dead letters."),
 		reloads:       counter("reloads_total", "Times that another program was taken up."),
 

@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
@@ -49,6 +50,9 @@ type Config struct {
 	Intake bool
 	// IntakeDelay is how far the intake's mark stays behind its newest record; 0 means 10 s. See README.md.
 	IntakeDelay time.Duration
+	// Clean takes secrets out of the intake's records, as collectors do out of theirs, and returns how many there were. The one goroutine
+	// that calls it keeps nothing of the record. Nil leaves them in.
+	Clean func(*record.Record) int
 
 	// Version and Instance are told in the status; Instance is unique among the processes on one stream, and is the host's name
 	// and the process id without it.

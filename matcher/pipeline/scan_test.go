@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
@@ -388,4 +389,26 @@ func TestTheIntakeTakesWhatIsGoodAndKeepsWhatIsNot(t *testing.T) {
 	close(in)
 	require.ErrorContains(t, tk.run(t.Context(), t.Context(), in, a.ack), "closed")
 	require.EqualValues(t, 4, a.get())
+}
+
+func TestTheIntakeLetsNoSecretOn(t *testing.T) {
+	secrets, err := collector.NewSecrets(collector.SecretOptions{})
+	require.NoError(t, err)
+	out := &sent{}
+	tk := &taker{
+		out: out, dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now), metrics: testMetrics(t), clean: secrets.Cleaner(),
+		now: func() time.Time { return start.Add(time.Minute) }, delay: 10 * time.Second,
+	}
+	in := make(chan stream.Message, 2)
+	in <- stream.Message{Seq: 1, Data: []byte(`{"kind":"log","time":"2026-03-01T12:00:30Z","text":"login with password=hunter2 failed","attrs":{"db.password":"hunter2"}}`)}
+	in <- stream.Message{Seq: 2, Data: []byte(`{"kind":"log","time":"2026-03-01T12:00:31Z","text":"nothing here"}`)}
+	close(in)
+	require.NoError(t, tk.run(t.Context(), t.Context(), in, (&acks{}).ack))
+	all := out.take()
+	require.Len(t, all, 1)
+	require.NotContains(t, string(all[0].data), "hunter2")
+	var b record.Batch
+	require.NoError(t, b.Decode(all[0].data))
+	require.Equal(t, 2, b.Len())
+	require.EqualValues(t, 2, tk.metrics.intakeSecrets.Value())
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/metrics"
+	"github.com/forewarn/forewarn/collector/receive"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -217,7 +218,7 @@ func TestARealPrometheusSends(t *testing.T) {
 			meters, err := collector.NewMeters(registry)
 			require.NoError(t, err)
 			var k taken
-			x := collect(t, metrics.Options{RemoteWrite: &metrics.RemoteWriteOptions{Listener: l, TokenFile: token, Timeout: signatures.Duration(2 * time.Second)}}, &k, meters)
+			x := collect(t, metrics.Options{RemoteWrite: &metrics.RemoteWriteOptions{Server: receive.Options{Listener: l, TokenFile: token, Wait: signatures.Duration(2 * time.Second)}}}, &k, meters)
 			url := start(t, fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {cluster: prod}}
 scrape_configs:
