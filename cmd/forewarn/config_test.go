@@ -11,7 +11,8 @@ import (
 )
 
 // wholeConfig has every setting.
-const wholeConfig = `data_dir: /var/lib/forewarn
+const wholeConfig = `sightings: {share: {url: "tls://shared:4222", creds_file: /etc/forewarn/shared.creds, ca_file: /etc/forewarn/ca.crt, bucket: SIGHTINGS}}
+data_dir: /var/lib/forewarn
 cluster: prod-eu
 signatures: [/etc/forewarn/signatures]
 no_catalog: true
@@ -108,6 +109,7 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"a node's topology": {"collect: {topology: node, events: {}}\n", []string{":1:21: ", "the whole cluster"}},
 		"targets alone":     {"collect: {targets: {annotated: true}}\n", []string{":1:11: ", "nothing scrapes them"}},
 		"numbers":           {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
+		"sharing nowhere":   {"sightings: {share: {bucket: \"a b\", cert_file: x, url: \"\"}}\n", []string{":1:13: there is no url", "name the shared NATS", "cert_file and key_file", "is no name of a bucket"}},
 		"too much":          {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -133,7 +133,9 @@ func (i *informed) Tick(ctx context.Context, now time.Time) error {
 	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
 		i.last = m.Seq
 		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
-			i.dress(&told.Warning)
+			if i.dress != nil {
+				i.dress(&told.Warning)
+			}
 			news = append(news, told.Warning)
 		}
 		return nil
