@@ -62,7 +62,7 @@ func newWatch(l *load) *watch {
 // run takes warnings until ctx ends.
 func (w *watch) run(ctx context.Context, feed *pipeline.Feed) error {
 	for {
-		warning, done, err := feed.Next(ctx)
+		warning, _, done, err := feed.Next(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to stop
 		}

@@ -11,7 +11,8 @@ import (
 )
 
 // wholeConfig has every setting.
-const wholeConfig = `data_dir: /var/lib/forewarn
+const wholeConfig = `sightings: {share: {url: "tls://shared:4222", creds_file: /etc/forewarn/shared.creds, ca_file: /etc/forewarn/ca.crt, bucket: SIGHTINGS}}
+data_dir: /var/lib/forewarn
 cluster: prod-eu
 signatures: [/etc/forewarn/signatures]
 no_catalog: true
@@ -53,6 +54,13 @@ notify:
   - {name: screen, type: terminal}
   - {name: alerts, type: alertmanager, urls: ["http://alertmanager:9093"], interval: 1m}
   - {name: hook, type: webhook, urls: ["https://hooks.example.org/forewarn"], severity: high}
+routes:
+  - {name: night, match: ["namespace=~pay.*", "severity!=info"], to: [screen, alerts], continue: true, group_by: [namespace], group_wait: 30s, group_interval: 10m, budget: {messages: 3, per: 10m}}
+  - {to: [hook]}
+inhibit:
+  - {source: [signature=node-not-ready], target: ["signature=~pod-.*"], equal: [node]}
+maintenance:
+  - {name: patching, match: [namespace=batch], days: [sat-sun, wed], from: "22:00", to: "02:00", zone: Europe/Berlin}
 retention: 30d
 listen: 127.0.0.1:9464
 `
@@ -101,6 +109,7 @@ func TestConfigCheckTellsEveryMistakeAtOnce(t *testing.T) {
 		"a node's topology": {"collect: {topology: node, events: {}}\n", []string{":1:21: ", "the whole cluster"}},
 		"targets alone":     {"collect: {targets: {annotated: true}}\n", []string{":1:11: ", "nothing scrapes them"}},
 		"numbers":           {"match: {workers: -1}\nsend: {in_flight: 5000}\n", []string{":1:18: -1 is not between 1 and 1024", ":2:19: 5000 is not between"}},
+		"sharing nowhere":   {"sightings: {share: {bucket: \"a b\", cert_file: x, url: \"\"}}\n", []string{":1:13: there is no url", "name the shared NATS", "cert_file and key_file", "is no name of a bucket"}},
 		"too much":          {"nats: {url: nats://n}\nmatch: {fetch: 64}\n", []string{":2:16: batches of 256 KiB, 64 asked for ahead in each of 4 partitions, are 67.1 MB", "lower match.fetch"}},
 	} {
 		t.Run(name, func(t *testing.T) {

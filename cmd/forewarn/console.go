@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/console"
+	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -40,16 +44,27 @@ func (p *process) openConsole(ctx context.Context) error {
 	var err error
 	p.view = &console.View{}
 	p.console, err = console.New(console.Config{
-		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Archive: p.revisionsOf, Arms: &consoleArms{p: p}, Scores: p.book.Scorecards, Runner: consoleRunner(ctx, p.globals), Now: p.clock, Log: p.log, Version: version,
+		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Archive: p.revisionsOf, Held: p.heldBy, Now: p.clock, Log: p.log, Version: version,
+		Arms: &consoleArms{p: p}, Scores: p.book.Scorecards, Runner: consoleRunner(ctx, p.globals),
 	})
 	if err != nil {
 		return err
+	}
+	if !p.roles.notify {
+		if err := p.openSilences(ctx); err != nil {
+			return err
+		}
 	}
 	if err := p.registry.Register(p.console); err != nil {
 		return err
 	}
 	_, err = p.console.Listen(ctx)
 	return err
+}
+
+// heldBy says which silence keeps a warning from people, or "".
+func (p *process) heldBy(w *matcher.Warning) string {
+	return notify.HeldBy(notify.LabelsOf(w), p.silences.now(), nil, time.Now())
 }
 
 // revisionsOf reads all that WARNINGS still keeps of one warning.
@@ -71,6 +86,9 @@ func (p *process) runConsole(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.console.Run(ctx) })
 	group.Go(func() error { return p.tellView(ctx) })
+	if !p.roles.notify {
+		group.Go(func() error { return p.watchSilences(ctx) })
+	}
 	return group.Wait()
 }
 
@@ -134,16 +152,36 @@ func (f consoleFacts) Health(ctx context.Context) (console.Health, error) {
 			waiting[c.Name] = c.Pending + uint64(c.Unacked)
 		}
 	}
-	all, err := deliveriesTold(raw)
-	if err != nil {
-		return h, err
+	h.Destinations = destinationsOf(o.Deliveries)
+	for i := range h.Destinations {
+		h.Destinations[i].Waiting += waiting["notify-"+h.Destinations[i].Name]
 	}
-	if own := f.p.deliveryStatus(); own != nil {
-		all[own.Instance] = *own
-	}
-	for _, d := range mergeDeliveries(all) {
-		d.Waiting = waiting["notify-"+d.Name]
-		h.Destinations = append(h.Destinations, d)
+	now := time.Now()
+	for _, s := range f.p.silences.now() {
+		if s.Active(now) {
+			h.Silences = append(h.Silences, console.Silence{ID: s.ID, Matches: strings.Join(s.Match, ", "), By: s.By, Comment: s.Comment, From: s.Start, Until: s.End})
+		}
 	}
 	return h, nil
+}
+
+// destinationsOf sums over the processes that serve a destination, one at a time.
+func destinationsOf(told []deliveryStatus) (all []console.Destination) {
+	by := map[string]int{}
+	for _, st := range told {
+		for _, d := range st.Destinations {
+			i, known := by[d.Name]
+			if !known {
+				i = len(all)
+				by[d.Name] = i
+				all = append(all, console.Destination{Name: d.Name})
+			}
+			m := &all[i]
+			m.Delivered, m.Failed, m.Refused = m.Delivered+d.Delivered, m.Failed+d.Failed, m.Refused+d.Refused
+			m.Waiting, m.Held = m.Waiting+uint64(d.Waiting), m.Held+uint64(d.Held)
+			m.LastError = cmp.Or(m.LastError, d.LastError)
+		}
+	}
+	slices.SortFunc(all, func(a, b console.Destination) int { return cmp.Compare(a.Name, b.Name) })
+	return all
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -26,6 +25,7 @@ type destination struct {
 	name     string
 	notifier notify.Notifier
 	wants    func(*matcher.Warning) bool
+	person   bool
 }
 
 // destinations are those of the settings, or the terminal.
@@ -40,10 +40,12 @@ func (p *process) destinations() ([]destination, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, destination{d.Name, n, d.Wants})
+		all = append(all, destination{d.Name, n, d.Wants, d.Person()})
 	}
 	if len(all) == 0 {
-		all = append(all, destination{name: "terminal", notifier: p.notifier()})
+		n := p.notifier()
+		_, person := n.(*notify.Terminal)
+		all = append(all, destination{name: "terminal", notifier: n, person: person})
 	}
 	return all, nil
 }
@@ -61,11 +63,20 @@ func (p *process) openFeeds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.openSilences(ctx); err != nil {
+		return err
+	}
 	for _, d := range all {
 		feed, err := pipeline.NewFeed(ctx, p.stream, d.name, p.log)
 		if err != nil {
 			return fmt.Errorf("destination %q: %w", d.name, err)
 		}
+		kept, err := p.stream.Delivery(context.WithoutCancel(ctx)) // what is decided is stored while the process stops
+		if err != nil {
+			return err
+		}
+		o := p.routerOptions(&d)
+		goes := func(w *matcher.Warning) bool { return o.Goes(w, p.silences.now(), time.Now()) }
 		if t, ok := d.notifier.(notify.Ticker); ok {
 			last, err := p.stream.LastSeq(ctx, stream.Warnings, stream.WarningsSubject)
 			if err != nil {
@@ -78,13 +89,32 @@ func (p *process) openFeeds(ctx context.Context) error {
 			for i := range told {
 				p.dress(&told[i])
 			}
-			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || d.wants != nil && !d.wants(&w) }))
-			d.notifier = &informed{Ticker: t, stream: p.stream, wants: d.wants, dress: p.dress, last: last}
+			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || !goes(&w) }))
+			d.notifier = &informed{Ticker: t, stream: p.stream, wants: goes, dress: p.dress, last: last}
 		}
-		wanted := wantedFeed{dressedFeed{feed, p.dress}, d.wants, p.log}
-		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{Name: d.name, Notifier: d.notifier, Feed: wanted, Log: p.log}, feed})
+		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{
+			Name: d.name, Notifier: d.notifier, Feed: dressedFeed{feed, p.dress}, Log: p.log,
+			Router: notify.NewRouter(o), Keeper: kept, Instance: processName(), Silences: p.silences.now,
+			Last: func(ctx context.Context) (uint64, error) {
+				return p.stream.LastSeq(ctx, stream.Warnings, stream.WarningsSubject)
+			},
+		}, feed})
 	}
 	return p.registry.Register(&deliveries{p.deliveries})
+}
+
+// routerOptions say by what it is decided what a destination is told.
+func (p *process) routerOptions(d *destination) notify.RouterOptions {
+	r, _ := p.settings.rules() // they were checked when they were read
+	replacer, ok := d.notifier.(notify.Replacer)
+	o := notify.RouterOptions{
+		Destination: d.name, Person: d.person, Replaces: ok && replacer.Replaces(), Wants: d.wants,
+		Routes: r.routes, Inhibit: r.inhibit, Maintenance: r.maintenance,
+	}
+	if p.notifiers != nil {
+		o.Routes = notify.Routes{} // they name other destinations
+	}
+	return o
 }
 
 // informed is a Ticker that learns before each tick what was told meanwhile. Several processes may serve one destination, and the
@@ -103,7 +133,9 @@ func (i *informed) Tick(ctx context.Context, now time.Time) error {
 	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
 		i.last = m.Seq
 		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
-			i.dress(&told.Warning)
+			if i.dress != nil {
+				i.dress(&told.Warning)
+			}
 			news = append(news, told.Warning)
 		}
 		return nil
@@ -118,6 +150,11 @@ func (i *informed) Tick(ctx context.Context, now time.Time) error {
 // runNotify delivers to every destination until ctx ends.
 func (p *process) runNotify(ctx context.Context) error {
 	group, delivering := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.watchSilences(delivering) })
+	group.Go(func() error {
+		p.tellDeliveries(delivering)
+		return nil
+	})
 	for _, d := range p.deliveries {
 		group.Go(func() error {
 			err := d.Run(delivering)
@@ -129,38 +166,23 @@ func (p *process) runNotify(ctx context.Context) error {
 	return group.Wait()
 }
 
-// wantedFeed passes over what its destination does not want.
-type wantedFeed struct {
-	notify.Feed
-	wants func(*matcher.Warning) bool // nil wants everything
-	log   *slog.Logger
-}
-
-// Next implements notify.Feed.
-func (f wantedFeed) Next(ctx context.Context) (matcher.Warning, func() error, error) {
-	for {
-		w, done, err := f.Feed.Next(ctx)
-		if err != nil || f.wants == nil || f.wants(&w) {
-			return w, done, err
-		}
-		if err := done(); err != nil { // the next acknowledgement covers it
-			f.log.Warn("a warning that is not wanted was not acknowledged", "warning", w.ID, "error", err)
-		}
-	}
-}
-
 // deliveries are the metrics of the deliverers.
 type deliveries struct{ all []delivery }
 
 var (
 	deliveredDesc = prometheus.NewDesc("forewarn_notify_warnings_total", "Revisions of warnings by destination and what became of them.", []string{"destination", "result"}, nil)
+	messagesDesc  = prometheus.NewDesc("forewarn_notify_messages_total", "Messages that were decided on, by destination.", []string{"destination"}, nil)
+	heldDesc      = prometheus.NewDesc("forewarn_notify_held_total", "Warnings that were not told by themselves, by destination and why: digested (counted in a message), silenced, inhibited, folded (nothing new for a person), unrouted, crowded (only their number was kept).", []string{"destination", "reason"}, nil)
+	waitingDesc   = prometheus.NewDesc("forewarn_notify_waiting_warnings", "Warnings that wait to be told, by destination.", []string{"destination"}, nil)
+	silencedDesc  = prometheus.NewDesc("forewarn_notify_held_warnings", "Open warnings that are silenced or inhibited now, by destination.", []string{"destination"}, nil)
 	retriesDesc   = prometheus.NewDesc("forewarn_notify_retries_total", "Deliveries that failed and were tried again, by destination.", []string{"destination"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (d *deliveries) Describe(ch chan<- *prometheus.Desc) {
-	ch <- deliveredDesc
-	ch <- retriesDesc
+	for _, d := range []*prometheus.Desc{deliveredDesc, retriesDesc, messagesDesc, heldDesc, waitingDesc, silencedDesc} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -170,6 +192,18 @@ func (d *deliveries) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(deliveredDesc, prometheus.CounterValue, float64(c.Delivered), x.Name, "delivered")
 		ch <- prometheus.MustNewConstMetric(deliveredDesc, prometheus.CounterValue, float64(c.Refused), x.Name, "refused")
 		ch <- prometheus.MustNewConstMetric(retriesDesc, prometheus.CounterValue, float64(c.Failed), x.Name)
+		if !c.Active {
+			continue // the process that serves it tells the rest
+		}
+		r := &c.Router
+		ch <- prometheus.MustNewConstMetric(messagesDesc, prometheus.CounterValue, float64(r.Messages), x.Name)
+		for reason, n := range map[string]uint64{
+			"digested": r.Digested, "silenced": r.Silenced, "inhibited": r.Inhibited, "folded": r.Folded, "unrouted": r.Unrouted, "crowded": r.Crowded,
+		} {
+			ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.CounterValue, float64(n), x.Name, reason)
+		}
+		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(c.Waiting), x.Name)
+		ch <- prometheus.MustNewConstMetric(silencedDesc, prometheus.GaugeValue, float64(c.Held), x.Name)
 	}
 }
 

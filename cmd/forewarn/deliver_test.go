@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -71,27 +70,6 @@ func TestARestartRepeatsOnlyWhatIsWantedAndOpen(t *testing.T) {
 	require.Equal(t, []string{"open"}, <-posted)
 	stop()
 	require.NoError(t, <-done)
-}
-
-// unheard is a feed of warnings whose acknowledgements are lost.
-type unheard struct{ list []matcher.Warning }
-
-func (f *unheard) Next(context.Context) (matcher.Warning, func() error, error) {
-	w := f.list[0]
-	f.list = f.list[1:]
-	return w, func() error { return errors.New("the connection is being made again") }, nil
-}
-
-func TestAWarningThatIsNotWantedEndsNothing(t *testing.T) {
-	t.Parallel()
-	f := wantedFeed{
-		&unheard{[]matcher.Warning{{ID: "mild"}, {ID: "severe"}}},
-		func(w *matcher.Warning) bool { return w.ID == "severe" },
-		slog.New(slog.DiscardHandler),
-	}
-	w, _, err := f.Next(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "severe", w.ID)
 }
 
 // remembering is a Ticker that keeps what it was primed with.

@@ -28,13 +28,13 @@ func newFeedback(g *globals) *cobra.Command {
 		}),
 		newVerdict(g, sightings.FalseAlarm, &cobra.Command{
 			Use: "false-alarm WARNING", Short: "Nothing was about to happen",
-			Example: "  forewarn feedback false-alarm 00c0ffee --note 'a planned load test'",
+			Example: "  forewarn feedback false-alarm 00c0ffee --note planned",
 		}),
 		newVerdict(g, sightings.AvertedBy, &cobra.Command{
 			Use: "averted WARNING --by REMEDY", Short: "Something was done, and it helped",
 			Long: `averted says what helped: the number of a remedy as the warning lists it, its risk class, how its text begins, or your own words. What is in the signature's list counts
 for other clusters too, by its number; your own words stay here.`,
-			Example: "  forewarn feedback averted 00c0ffee --by 2\n  forewarn feedback averted 00c0ffee --by 'moved the batch job to the night'",
+			Example: "  forewarn feedback averted 00c0ffee --by 2\n  forewarn feedback averted 00c0ffee --by restart",
 		}),
 		newFeedbackShow(g),
 	)

@@ -146,20 +146,21 @@ func (p *plugin) newWarnings() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var ws []matcher.Warning
-			if err := p.ask(c.Context(), map[string]any{"/warnings": &ws}); err != nil {
+			var o overview
+			if err := p.ask(c.Context(), map[string]any{"/warnings": &ws, "/overview": &o}); err != nil {
 				return err
 			}
 			if !all {
 				ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.State.Final() })
 			}
-			return p.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error { return warningTable(w, ws, p.style().Location) })
+			return p.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error { return warningTable(w, ws, o.Silenced, p.style().Location) })
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "those that are over too")
 	return c
 }
 
-func warningTable(w io.Writer, ws []matcher.Warning, zone *time.Location) error {
+func warningTable(w io.Writer, ws []matcher.Warning, quiet []silenced, zone *time.Location) error {
 	if len(ws) == 0 {
 		_, err := fmt.Fprintln(w, "no open warning; kubectl forewarn status tells whether everything was seen")
 		return err
@@ -167,7 +168,11 @@ func warningTable(w io.Writer, ws []matcher.Warning, zone *time.Location) error 
 	rows := [][]string{{"ID", "STATE", "SEVERITY", "SINCE", "ABOUT", "TITLE"}}
 	for i := range ws {
 		x := &ws[i]
-		rows = append(rows, []string{x.ID, string(x.State), string(x.Severity), x.Opened.In(zone).Format("2006-01-02 15:04:05"), x.KeyText, x.Title})
+		state := string(x.State)
+		if slices.ContainsFunc(quiet, func(s silenced) bool { return s.ID == x.ID }) {
+			state += ", silenced"
+		}
+		rows = append(rows, []string{x.ID, state, string(x.Severity), x.Opened.In(zone).Format("2006-01-02 15:04:05"), x.KeyText, x.Title})
 	}
 	return table(w, rows)
 }

@@ -153,7 +153,7 @@ func TestARunningForewarnAnswersThePlugin(t *testing.T) {
 	require.Nil(t, s)
 
 	var table bytes.Buffer
-	require.NoError(t, warningTable(&table, ws, time.UTC))
+	require.NoError(t, warningTable(&table, ws, nil, time.UTC))
 	require.Contains(t, table.String(), ws[0].ID)
 	b, err := json.Marshal(explained{Warnings: ws, Signature: s})
 	require.NoError(t, err)

@@ -184,12 +184,12 @@ type dressedFeed struct {
 }
 
 // Next implements notify.Feed.
-func (f dressedFeed) Next(ctx context.Context) (matcher.Warning, func() error, error) {
-	w, done, err := f.Feed.Next(ctx)
+func (f dressedFeed) Next(ctx context.Context) (matcher.Warning, uint64, func() error, error) {
+	w, position, done, err := f.Feed.Next(ctx)
 	if err == nil {
 		f.dress(&w)
 	}
-	return w, done, err
+	return w, position, done, err
 }
 
 // consoleURL is where people reach the console, or "".

@@ -59,13 +59,15 @@ func newMatch(g *globals) *cobra.Command {
 }
 
 func newNotify(g *globals) *cobra.Command {
-	return newRole(g, roles{notify: true}, &cobra.Command{
+	c := newRole(g, roles{notify: true}, &cobra.Command{
 		Use:   "notify",
 		Short: "Deliver warnings only, from an existing NATS",
 		Long: `notify delivers the warnings of an existing NATS (--nats) to the destinations of the configuration, or to the terminal. Several may
 run; each destination is served by one of them.`,
 		Args: cobra.NoArgs,
 	})
+	c.AddCommand(newNotifyRoute(g))
+	return c
 }
 
 func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
@@ -134,6 +136,7 @@ type process struct {
 	matcher    *pipeline.Matcher
 	publish    *pipeline.Publisher
 	deliveries []delivery
+	silences   silences
 	view       *console.View
 	console    *console.Console
 
@@ -201,7 +204,7 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 		if err := p.openFeeds(ctx); err != nil {
 			return nil, err
 		}
-		parts = append(parts, part{"notify", p.runNotify}, part{"deliveries", p.tellDeliveries})
+		parts = append(parts, part{"notify", p.runNotify})
 	}
 	if p.roles.match {
 		if err := p.newMatcher(ctx); err != nil {

@@ -48,11 +48,14 @@ type settings struct {
 	Match matchSettings  `yaml:"match,omitempty" json:"match,omitzero" doc:"How records are matched and followed."`
 	Send  sendSettings   `yaml:"send,omitempty" json:"send,omitzero" doc:"How collectors send records; forewarn bench tune finds what suits a machine."`
 
-	Notify    []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
-	Console   console.Options      `yaml:"console,omitempty" json:"console,omitzero" doc:"The web console."`
-	Sightings sightingSettings     `yaml:"sightings,omitempty" json:"sightings,omitzero" doc:"Finished warnings, from which it is told how long there is and what helped."`
-	Retention signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
-	Listen    string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
+	Notify      []notify.Destination `yaml:"notify,omitempty" json:"notify,omitempty" doc:"Where warnings go; without it, to the terminal."`
+	Routes      []notify.Route       `yaml:"routes,omitempty" json:"routes,omitempty" doc:"Which warnings go where, in order; without them everything goes everywhere."`
+	Inhibit     []notify.Inhibit     `yaml:"inhibit,omitempty" json:"inhibit,omitempty" doc:"Which open warnings explain others, so that people are not told of those."`
+	Maintenance []notify.Maintenance `yaml:"maintenance,omitempty" json:"maintenance,omitempty" doc:"Windows that come again, in which warnings are held back; what is open at their end is told then."`
+	Console     console.Options      `yaml:"console,omitempty" json:"console,omitzero" doc:"The web console."`
+	Sightings   sightingSettings     `yaml:"sightings,omitempty" json:"sightings,omitzero" doc:"Finished warnings, from which it is told how long there is and what helped."`
+	Retention   signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
+	Listen      string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
 }
 
 // sources are components by the event source of CRE rules.
@@ -190,6 +193,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 			problems = append(problems, place(path, err.Error(), "see `forewarn config schema`"))
 		}
 	}
+	problems = append(problems, s.checkRules(place)...)
 	problems = append(problems, s.checkCollect(place)...)
 	problems = append(problems, s.checkConsole(place)...)
 	problems = append(problems, s.Sightings.check(place)...)

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -212,19 +212,18 @@ by any number of clusters, in any order and again: nothing counts twice.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return g.withSightings(c.Context(), &f, func(_ context.Context, _ *settings, o opened) error {
-				out, err := json.MarshalIndent(sightings.FileOf(o.book.Tallies()), "", "  ")
-				if err != nil {
-					return fmt.Errorf("encode sightings: %w", err)
-				}
-				out = append(out, '\n')
+				all := o.book.Tallies()
 				if len(args) == 0 || args[0] == "-" {
-					_, err = g.out.Write(out)
+					return sightings.Write(g.out, all)
+				}
+				var out bytes.Buffer
+				if err := sightings.Write(&out, all); err != nil {
 					return err
 				}
-				if err := os.WriteFile(args[0], out, 0o600); err != nil {
+				if err := os.WriteFile(args[0], out.Bytes(), 0o600); err != nil {
 					return fmt.Errorf("write sightings: %w", err)
 				}
-				_, _ = fmt.Fprintf(g.err, "%s written to %s\n", plural(uint64(len(o.book.Tallies())), "count"), args[0])
+				_, _ = fmt.Fprintf(g.err, "%s written to %s\n", plural(uint64(len(all)), "count"), args[0])
 				return nil
 			})
 		},

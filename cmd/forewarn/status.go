@@ -15,6 +15,7 @@ import (
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 )
 
@@ -22,6 +23,8 @@ import (
 type overview struct {
 	Processes  []pipeline.Status  `json:"processes"`
 	Collectors []collector.Status `json:"collectors"`
+	Deliveries []deliveryStatus   `json:"deliveries"`
+	Silenced   []silenced         `json:"silenced"` // open warnings that a silence or a maintenance window holds back
 	Open       []outcome          `json:"open"`
 	Warnings   int                `json:"warnings"` // open and finished, of those that the stream still holds
 	Digest     string             `json:"digest"`   // of them: see matcher.DigestWarnings
@@ -64,7 +67,7 @@ func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &overview{Processes: []pipeline.Status{}, Collectors: []collector.Status{}}
+	o := &overview{Processes: []pipeline.Status{}, Collectors: []collector.Status{}, Deliveries: []deliveryStatus{}, Silenced: []silenced{}}
 	if err := o.decode(raw); err != nil {
 		return nil, err
 	}
@@ -73,6 +76,11 @@ func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
 		return nil, err
 	}
 	o.fill(ws)
+	list, err := silencesOf(ctx, st)
+	if err != nil && list == nil {
+		return nil, err
+	}
+	o.silence(ws, list, time.Now())
 	return o, nil
 }
 
@@ -104,7 +112,35 @@ func (o *overview) decode(raw map[string][]byte) error {
 			o.Collectors = append(o.Collectors, x)
 		}
 	}
+	for _, b := range stream.StatusesOf(notifyStatus, raw) {
+		var x deliveryStatus
+		if err := json.Unmarshal(b, &x); err != nil {
+			return fmt.Errorf("decode the status of a delivering process: %w", err)
+		}
+		if !x.Stopped {
+			o.Deliveries = append(o.Deliveries, x)
+		}
+	}
 	return nil
+}
+
+// silenced is an open warning that nobody is told of for now.
+type silenced struct {
+	ID      string `json:"id"`
+	Warning string `json:"warning"` // signature and key
+	By      string `json:"by"`
+}
+
+// silence notes which open warnings a silence holds back.
+func (o *overview) silence(ws []matcher.Warning, list []notify.Silence, now time.Time) {
+	for i := range ws {
+		if ws[i].State.Final() {
+			continue
+		}
+		if by := notify.HeldBy(notify.LabelsOf(&ws[i]), list, nil, now); by != "" {
+			o.Silenced = append(o.Silenced, silenced{ws[i].ID, ws[i].Signature + " " + ws[i].KeyText, by})
+		}
+	}
 }
 
 func (o *overview) fill(ws []matcher.Warning) {
@@ -162,6 +198,9 @@ func statusText(w io.Writer, o *overview, now time.Time, zone *time.Location) er
 		}
 	}
 	if err := collectorTable(w, o.Collectors, now); err != nil {
+		return err
+	}
+	if err := deliveryTable(w, o.Deliveries, o.Silenced, now); err != nil {
 		return err
 	}
 	if len(o.Open) == 0 {

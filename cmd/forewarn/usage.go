@@ -26,7 +26,7 @@ func strict(root *cobra.Command) {
 
 // strictArgs tells wrong arguments with the usage line, for c and everything below it.
 func strictArgs(c *cobra.Command) {
-	if c.HasSubCommands() {
+	if c.HasSubCommands() && c.RunE == nil {
 		group(c)
 	} else if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {

@@ -45,16 +45,30 @@ func (s *Stream) EnsureStreams(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare bucket %s: %w", statusBucket, err)
 	}
-	for name, describe := range map[string]string{
-		checkpointsBucket: "forewarn: how far collectors are", factsBucket: "forewarn: what is known of clusters",
-		sightingsBucket: "forewarn: finished warnings, counted", feedbackBucket: "forewarn: what people said of warnings",
-	} {
-		c := jetstream.KeyValueConfig{Bucket: name, Description: describe, MaxBytes: 256 * mebibyte, Replicas: s.opts.Replicas}
+	for _, b := range buckets() {
+		c := jetstream.KeyValueConfig{Bucket: b.name, Description: b.describe, MaxBytes: b.bytes, Replicas: s.opts.Replicas}
 		if _, err := s.js.CreateOrUpdateKeyValue(ctx, c); err != nil {
-			return fmt.Errorf("prepare bucket %s: %w", name, err)
+			return fmt.Errorf("prepare bucket %s: %w", b.name, err)
 		}
 	}
 	return nil
+}
+
+// bucket keeps what is replaced and has no age.
+type bucket struct {
+	name, describe string
+	bytes          int64
+}
+
+func buckets() []bucket {
+	return []bucket{
+		{checkpointsBucket, "forewarn: how far collectors are", 256 * mebibyte},
+		{factsBucket, "forewarn: what is known of clusters", 256 * mebibyte},
+		{sightingsBucket, "forewarn: finished warnings, counted", 256 * mebibyte},
+		{feedbackBucket, "forewarn: what people said of warnings", 256 * mebibyte},
+		{deliveryBucket, "forewarn: what destinations were told, and what waits for them", 256 * mebibyte},
+		{silencesBucket, "forewarn: silences", 16 * mebibyte},
+	}
 }
 
 func (s *Stream) ensure(ctx context.Context, l layout) error {
@@ -129,5 +143,9 @@ func (s *Stream) names() []string {
 	for _, l := range s.opts.layouts() {
 		names = append(names, l.name)
 	}
-	return append(names, "KV_"+statusBucket, "KV_"+checkpointsBucket, "KV_"+factsBucket, "KV_"+sightingsBucket, "KV_"+feedbackBucket)
+	names = append(names, "KV_"+statusBucket)
+	for _, b := range buckets() {
+		names = append(names, "KV_"+b.name)
+	}
+	return names
 }

@@ -23,13 +23,21 @@ func (s *Stream) PutFacts(ctx context.Context, source string, facts []byte) erro
 // WatchFacts calls changed with the facts of all sources, first with those that there are, and whenever some change, until ctx is done. The
 // keys are the sources' own, written with the characters that keys may have; the map is the callee's.
 func (s *Stream) WatchFacts(ctx context.Context, changed func(facts map[string][]byte)) error {
-	kv, err := s.js.KeyValue(ctx, factsBucket)
-	if err != nil {
+	if err := s.watch(ctx, factsBucket, changed); err != nil {
 		return fmt.Errorf("watch facts: %w", err)
+	}
+	return nil
+}
+
+// watch calls changed with everything in a bucket, first with what there is, and whenever something changes, until ctx is done.
+func (s *Stream) watch(ctx context.Context, bucket string, changed func(all map[string][]byte)) error {
+	kv, err := s.js.KeyValue(ctx, bucket)
+	if err != nil {
+		return err
 	}
 	w, err := kv.WatchAll(ctx)
 	if err != nil {
-		return fmt.Errorf("watch facts: %w", err)
+		return err
 	}
 	all, told := map[string][]byte{}, false
 	for {
@@ -58,17 +66,26 @@ func (s *Stream) WatchFacts(ctx context.Context, changed func(facts map[string][
 
 // Facts returns the facts of all sources now, by the sources' keys: see [Stream.WatchFacts].
 func (s *Stream) Facts(ctx context.Context) (map[string][]byte, error) {
+	all, err := s.all(ctx, factsBucket)
+	if err != nil {
+		return nil, fmt.Errorf("get facts: %w", err)
+	}
+	return all, nil
+}
+
+// all returns everything in a bucket.
+func (s *Stream) all(ctx context.Context, bucket string) (map[string][]byte, error) {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all map[string][]byte
-	err := s.WatchFacts(watching, func(facts map[string][]byte) {
+	err := s.watch(watching, bucket, func(now map[string][]byte) {
 		if all == nil {
-			all = facts
+			all = now
 		}
 		cancel()
 	})
 	if err == nil && all == nil {
-		err = fmt.Errorf("get facts: %w", context.Cause(ctx))
+		err = context.Cause(ctx)
 	}
 	return all, err
 }

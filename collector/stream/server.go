@@ -56,6 +56,9 @@ func (s *Stream) startServer(ctx context.Context) error {
 	for _, r := range []Retention{o.Records, o.Hits, o.Warnings, o.Intake} {
 		reserve += r.MaxBytes
 	}
+	for _, b := range buckets() {
+		reserve += b.bytes
+	}
 	// The streams bound themselves. Without this the server would refuse to make them on a disk with little room left, when
 	// they are still empty.
 	js := server.JetStreamConfig{

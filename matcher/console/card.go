@@ -28,6 +28,7 @@ type card struct {
 	Command  string
 	Said     []sightings.Feedback
 	Acked    bool
+	Held     string // what keeps people from being told of it
 }
 
 // keyPart is one part of what is affected.
@@ -60,6 +61,9 @@ func (k *Console) cardOf(e *entry, now time.Time) card {
 		if f.Sightings > 0 {
 			c.Source = plural(f.Sightings, "sighting")
 		}
+	}
+	if k.c.Held != nil && !w.State.Final() {
+		c.Held = k.c.Held(w)
 	}
 	if len(w.Remedies) > 0 {
 		c.Remedy = &w.Remedies[0]

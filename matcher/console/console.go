@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 	"github.com/forewarn/forewarn/matcher/sightings"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	Runner Runner
 	// Archive tells a warning that the view does not hold, because it finished long ago: all of its revisions that are still kept, in their order, or none. Without it there are none.
 	Archive func(ctx context.Context, id string) ([]pipeline.Told, error)
+	// Held says what keeps people from being told of a warning, such as a silence, or "". Without it nothing does.
+	Held func(w *matcher.Warning) string
 	// Now is the clock that warnings are compared with. Default time.Now; a recording that is played has another.
 	Now     func() time.Time
 	Log     *slog.Logger // default: none

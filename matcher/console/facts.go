@@ -28,12 +28,13 @@ type Health struct {
 
 // Destination is where warnings go, and what became of them.
 type Destination struct {
-	Name      string `json:"name"`
-	Delivered uint64 `json:"delivered"`
-	Failed    uint64 `json:"failed"`  // tries that were repeated
-	Refused   uint64 `json:"refused"` // for good
-	Waiting   uint64 `json:"waiting,omitempty"`
-	LastError string `json:"last_error,omitempty"`
+	Name      string
+	Delivered uint64
+	Failed    uint64 // tries that were repeated
+	Refused   uint64 // for good
+	Waiting   uint64 // warnings that it has not got yet
+	Held      uint64 // open warnings that are kept from it, because they are silenced or inhibited
+	LastError string
 }
 
 // Stream is one of the streams between the parts.

@@ -55,6 +55,19 @@ func TestTheOverviewAnswersByUrgency(t *testing.T) {
 	require.Contains(t, page, `incident about in 6 min, between 2 min and 14 min (80 %)"`)
 }
 
+func TestWhatIsHeldBackSaysSo(t *testing.T) {
+	r := newRig(t, func(c *console.Config) {
+		c.Held = func(w *matcher.Warning) string {
+			if w.Signature == "etcd-slow-disk" {
+				return "silence 5c by ines"
+			}
+			return ""
+		}
+	})
+	require.Equal(t, 1, strings.Count(plain(r.get("/")), "held back: silence 5c by ines"))
+	require.Contains(t, plain(r.get("/warnings/"+r.told[2].Warning.ID)), "held back: silence 5c by ines")
+}
+
 func TestFiltersAreInTheAddress(t *testing.T) {
 	r := newRig(t, nil)
 	for path, want := range map[string]int{
@@ -150,7 +163,7 @@ func TestHealthShowsWhatIsLostSilentAndFailing(t *testing.T) {
 	for _, want := range []string{
 		"4 messages wait", "6 sources alive, 1 silent", "215 lost, late or evicted", "forewarn-0 v0.9.0 56 1 0 8 182 MiB 41 GiB",
 		"metrics/worker-9 sample 48 211", "silent: absence is unknown", "rate limit 5120", "not connected", "scan-0 3", "evicted detail 3",
-		"hook 398 57 1 2 post https://hooks.example.org/forewarn: 503 Service Unavailable", `node=&#34;worker-4&#34;`, "kernel upgrade", "INTAKE 0 0 B empty",
+		"oncall 412 3 0 0 2 none", "hook 398 57 1 2 0 post https://hooks.example.org/forewarn: 503 Service Unavailable", `node=&#34;worker-4&#34;`, "kernel upgrade", "INTAKE 0 0 B empty",
 	} {
 		require.Contains(t, text, want)
 	}

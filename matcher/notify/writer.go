@@ -13,11 +13,16 @@ type Terminal struct {
 	Style Style
 }
 
-// Notify writes each warning, followed by an empty line.
+// Notify writes each warning, followed by an empty line, and the totals of a digest.
 func (t *Terminal) Notify(_ context.Context, n Notice) error {
 	for i := range n.Warnings {
 		if _, err := io.WriteString(t.Out, Text(&n.Warnings[i], t.Style)+"\n"); err != nil {
 			return fmt.Errorf("write warning %s: %w", n.Warnings[i].ID, err)
+		}
+	}
+	if n.Digest != nil {
+		if _, err := io.WriteString(t.Out, n.Digest.Text()+"\n"); err != nil {
+			return fmt.Errorf("write the digest of %s: %w", n.ID, err)
 		}
 	}
 	return nil

@@ -53,19 +53,19 @@ func NewFeed(ctx context.Context, s *stream.Stream, destination string, log *slo
 	return &Feed{c, log}, nil
 }
 
-// Next waits for the next revision. done tells that it needs no further try; without it, it comes again after a restart. A server
+// Next waits for the next revision; its position is its sequence in WARNINGS. done tells that it needs no further try; without it, it comes again after a restart. A server
 // that does not answer is asked again for a minute before that is an error.
-func (f *Feed) Next(ctx context.Context) (w matcher.Warning, done func() error, err error) {
+func (f *Feed) Next(ctx context.Context) (w matcher.Warning, position uint64, done func() error, err error) {
 	for tries := 0; ; {
 		m, err := f.c.Next(ctx)
 		if err != nil {
 			if tries++; tries > feedFor || ctx.Err() != nil || errors.Is(err, stream.ErrClosed) {
-				return matcher.Warning{}, nil, err
+				return matcher.Warning{}, 0, nil, err
 			}
 			f.log.Warn("the next warning cannot be read; it is tried again", "error", err)
 			select {
 			case <-ctx.Done():
-				return matcher.Warning{}, nil, ctx.Err()
+				return matcher.Warning{}, 0, nil, ctx.Err()
 			case <-time.After(feedEvery):
 			}
 			continue
@@ -73,7 +73,7 @@ func (f *Feed) Next(ctx context.Context) (w matcher.Warning, done func() error, 
 		tries = 0
 		told, err := DecodeWarning(m.Data)
 		if err == nil {
-			return told.Warning, func() error { return f.c.AckThrough(m.Seq) }, nil
+			return told.Warning, m.Seq, func() error { return f.c.AckThrough(m.Seq) }, nil
 		}
 		f.log.Warn("a message of WARNINGS is no warning and is passed over", "sequence", m.Seq, "error", err)
 		if err := f.c.AckThrough(m.Seq); err != nil { // the next acknowledgement covers it

@@ -93,19 +93,19 @@ func TestAFeedGivesWhatIsToldFromNowOn(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	w, done, err := f.Next(ctx)
+	w, _, done, err := f.Next(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "one", w.ID)
 	require.Equal(t, []record.Attr{{Key: "node", Value: "n1"}}, w.Key)
 	require.NoError(t, done())
-	w, _, err = f.Next(ctx)
+	w, _, _, err = f.Next(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "two", w.ID)
 	require.NoError(t, f.Close(ctx))
 
 	f, err = NewFeed(ctx, r.stream, "pager", nil)
 	require.NoError(t, err)
-	w, done, err = f.Next(ctx)
+	w, _, done, err = f.Next(ctx)
 	require.NoError(t, err)
 	require.Equal(t, "two", w.ID, "what was not done comes again")
 	require.NoError(t, done())
@@ -181,16 +181,16 @@ func TestAFeedOutlivesAServerThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lossy{errs: []error{context.DeadlineExceeded, errors.New("no responders")}}
 		f := &Feed{c: l, log: slog.New(slog.DiscardHandler)}
-		w, _, err := f.Next(t.Context())
+		w, _, _, err := f.Next(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "a", w.ID)
 		require.Equal(t, 1, l.acks)
 
 		l.errs = slices.Repeat([]error{errors.New("no responders")}, feedFor+1)
-		_, _, err = f.Next(t.Context())
+		_, _, _, err = f.Next(t.Context())
 		require.ErrorContains(t, err, "no responders")
 		l.errs = []error{stream.ErrClosed}
-		_, _, err = f.Next(t.Context())
+		_, _, _, err = f.Next(t.Context())
 		require.ErrorIs(t, err, stream.ErrClosed)
 	})
 }

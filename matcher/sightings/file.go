@@ -32,8 +32,22 @@ const (
 	MaxFile = 64 << 20
 )
 
-// FileOf makes the file of tallies.
-func FileOf(all []*Tally) *File { return &File{fileKind, fileVersion, append([]*Tally{}, all...)} }
+// Write writes a file of tallies, one a line, so that two exports can be compared line by line.
+func Write(w io.Writer, all []*Tally) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "{\"kind\":%q,\"version\":%d,\"tallies\":[", fileKind, fileVersion)
+	for i, t := range all {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n" + t.encoding())
+	}
+	b.WriteString("\n]}\n")
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write sightings: %w", err)
+	}
+	return nil
+}
 
 // Read reads an exported file. It takes nothing that it does not know, for what is in a file may come from anywhere, and returns everything that is
 // wrong with it, with its place.

@@ -13,7 +13,7 @@ import (
 // nobody when something happened, and fine enough that intervals hold what they promise (of four an octave they hold too much when a step always takes
 // about as long). Bucket 0 is everything below a second, bucket i from 2^((i-1)/8) to 2^(i/8) seconds, the last one everything above. Only buckets that
 // count something are there, in order.
-type Histogram []Bin
+type Histogram []Bin //nolint:recvcheck // it is encoded by value, and grows by pointer
 
 // Bin is one bucket of a histogram.
 type Bin struct {

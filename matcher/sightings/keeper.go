@@ -136,7 +136,7 @@ func (k *Keeper) again(ctx context.Context, what string, do func() error) error 
 		began := time.Now()
 		err := do()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was asked to end
 		}
 		if time.Since(began) > time.Minute {
 			wait = time.Second

@@ -221,23 +221,22 @@ func TestImportedSightingsStayAndCountOnce(t *testing.T) {
 }
 
 func TestAFileThatIsNotAsItShouldBeIsRefusedWithPlaceAndMend(t *testing.T) {
-	good, err := json.MarshalIndent(FileOf(bookOf(t, start, ladders()...).Tallies()), "", "  ")
-	require.NoError(t, err)
+	good := exported(t, bookOf(t, start, ladders()...).Tallies())
 	all, err := Read("good.json", strings.NewReader(string(good)))
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	for _, c := range []struct{ name, old, with, want string }{
 		{"not JSON", "{", "queue", "bad.json:1:2: it is no JSON"},
-		{"cut off", "]\n}", "", "it ends early"},
+		{"cut off", "]}\n", "", "it ends early"},
 		{"another kind", fileKind, "other", `kind is "other"`},
-		{"another version", `"version": 1,`, `"version": 2,`, "version is 2"},
+		{"another version", `"version":1,"tallies"`, `"version":2,"tallies"`, "version is 2"},
 		{"an unknown field", `"kind"`, `"name": "cart", "kind"`, `unknown field "name"`},
 		{"a name in the digest", digest, "cart", `tallies[0].digest: "cart"`},
 		{"a month of no year", "2026-11", "20261-1", "tallies[0].month"},
-		{"a text for a number", `"finished": 30`, `"finished": "many"`, "finished is a string"},
-		{"counts that do not agree", `"finished": 30`, `"finished": 31`, "was it edited?"},
-		{"a version that is none", `"1.31": 30`, `"prod": 30`, `tallies[0].kubernetes: "prod"`},
-		{"a histogram of nothing", "\"came\": [", `"came": [[200, 1], `, "buckets rise"},
+		{"a text for a number", `"finished":30`, `"finished":"many"`, "finished is a string"},
+		{"counts that do not agree", `"finished":30`, `"finished":31`, "was it edited?"},
+		{"a version that is none", `"1.31":30`, `"prod":30`, `tallies[0].kubernetes: "prod"`},
+		{"a histogram of nothing", `"came":[`, `"came":[[200, 1],`, "buckets rise"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bad := strings.Replace(string(good), c.old, c.with, 1)
@@ -252,11 +251,10 @@ func TestAFileThatIsNotAsItShouldBeIsRefusedWithPlaceAndMend(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	good, err := json.Marshal(FileOf([]*Tally{{
+	good := exported(f, []*Tally{{
 		Origin: "0123456789abcdef", Digest: digest, Month: "2026-11", Version: 3, Finished: 2, Kubernetes: map[string]uint64{"1.31": 2},
 		Rungs: []Rung{{}, {Averted: 2, Next: Curve{Came: Histogram{{3, 1}}}}}, Remedies: []Done{{0, 1, 1}}, Lead: Histogram{{9, 1}},
-	}}))
-	require.NoError(f, err)
+	}})
 	f.Add(good)
 	f.Add([]byte(`{"kind":"forewarn-sightings","version":1,"tallies":[null]}`))
 	f.Add([]byte(`{`))
@@ -265,8 +263,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out, err := json.Marshal(FileOf(all))
-		require.NoError(t, err)
+		out := exported(t, all)
 		again, err := Read("x", strings.NewReader(string(out)))
 		require.NoError(t, err, "what was read is written and read again")
 		require.Len(t, again, len(all))
@@ -295,7 +292,7 @@ func TestRemediesAreFoundByWhatPeopleSay(t *testing.T) {
 		"1": "look: Look at the queue.", "restart": "restart: Restart the consumer.", "Restart the": "restart: Restart the consumer.",
 		"restart: Restart the consumer.": "restart: Restart the consumer.", "9": "9", "prayed": "prayed", "  sat   on it ": "sat on it", "": "",
 	} {
-		require.Equal(t, want, FindRemedy(remedies, words), fmt.Sprintf("%q", words))
+		require.Equal(t, want, FindRemedy(remedies, words), "%q", words)
 	}
 	require.Equal(t, "restart", FindRemedy(append(slices.Clone(remedies), remedies[1]), "restart"), "it could be either")
 }

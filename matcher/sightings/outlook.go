@@ -2,6 +2,7 @@ package sightings
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,9 +86,9 @@ func combine(sightings *matcher.Interval, slope *matcher.Forecast, now time.Time
 
 // outcomes are the records of what was done, here under its name, and elsewhere by its number in the list of the signature.
 func (k *known) outcomes(w *matcher.Warning) []matcher.Outcome {
-	all := map[string]matcher.Outcome{}
-	for name, x := range k.words {
-		all[name] = x
+	all := maps.Clone(k.words)
+	if all == nil {
+		all = map[string]matcher.Outcome{}
 	}
 	add := func(d Done) {
 		if d.Remedy < len(w.Remedies) {

@@ -1,6 +1,7 @@
 package sightings
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -175,3 +176,10 @@ func bookOf(t *testing.T, now time.Time, ws ...matcher.Warning) *Book {
 }
 
 func seeded(n uint64) *rand.Rand { return rand.New(rand.NewPCG(n, 7)) }
+
+func exported(tb testing.TB, all []*Tally) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	require.NoError(tb, Write(&b, all))
+	return b.Bytes()
+}

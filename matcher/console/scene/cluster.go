@@ -146,7 +146,7 @@ func (c *Cast) health() console.Health {
 			},
 		}},
 		Destinations: []console.Destination{
-			{Name: "oncall", Delivered: 412, Failed: 3},
+			{Name: "oncall", Delivered: 412, Failed: 3, Held: 2},
 			{Name: "hook", Delivered: 398, Failed: 57, Refused: 1, Waiting: 2, LastError: "post https://hooks.example.org/forewarn: 503 Service Unavailable"},
 		},
 		Streams: []console.Stream{
