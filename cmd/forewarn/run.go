@@ -155,7 +155,7 @@ type part struct {
 // run opens what the roles need, runs them until ctx ends or one of them fails, and closes everything.
 func (p *process) run(ctx context.Context) (err error) {
 	p.registry = prometheus.NewRegistry()
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newBuildInfo(p.roles))
 	if p.roles.match { // first, because it refuses a second process on the directory
 		o := store.Options{Dir: p.settings.DataDir, Retention: time.Duration(p.settings.Retention), Logger: p.log}
 		if p.store, err = store.Open(o); err != nil {
