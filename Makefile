@@ -21,12 +21,12 @@ K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/co
 # The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
 TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
 
-.PHONY: image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus rules remote-write alertmanager-e2e bench results schema clean
+.PHONY: console-e2e console-screenshots image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus rules remote-write alertmanager alertmanager-e2e bench results schema clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned
+demo: build ## build forewarn, start everything embedded and show a genuine failure being forewarned, on the terminal and in the web console
 	@$(BIN) demo
 
 build: ## build bin/forewarn
@@ -97,6 +97,19 @@ $(CONTROLPLANE):
 e2e: controlplane ## everything against a real control plane, and a real node where the machine allows one
 	@$(TESTBED)/packages.sh $(CURDIR)/$(CACHE)/node
 	@$(GO) test -C deploy/e2e -count=1 -timeout 20m -tags e2e -v
+
+console-e2e: .cache/chromium ## the web console in a real Chromium: every page, keys, axe-core, live updates, from the demo to feedback
+	@$(GO) test -C matcher/console/e2e -count=1 -timeout 20m -tags e2e .
+
+console-screenshots: .cache/chromium ## take the console's screenshots anew
+	@$(GO) test -C matcher/console/e2e -count=1 -timeout 20m -tags e2e . -run Screenshots -update
+
+# A browser: the one in CHROMIUM, the machine's, or on Debian a package.
+.cache/chromium:
+	@mkdir -p $(CACHE)
+	@test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
+	  { echo "installing Chromium (once)"; apt-get update -qq && apt-get install -y -qq chromium fonts-inter fonts-dejavu >/dev/null; }
+	@touch $@
 
 fuzz: ## each fuzz target for FUZZTIME (10s, or 2000x for a number of inputs)
 	@$(GO) list ./... | while read -r p; do \

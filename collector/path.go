@@ -8,6 +8,9 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 )
 
+// PathAttrs returns what the path of a log says of its records: the file, and where it tells, the pod, container, workload or component.
+func PathAttrs(path string) record.Attrs { return pathAttrs(path, nil) }
+
 // pathAttrs returns what the path of a log says of its records, with base.
 //
 //	/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log

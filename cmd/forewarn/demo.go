@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 	recorded "github.com/forewarn/forewarn/signatures/catalog/demo"
@@ -23,32 +26,42 @@ import (
 
 func newDemo(g *globals) *cobra.Command {
 	var lasts time.Duration
+	var consoleAt string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See a genuine failure being forewarned; no cluster needed",
 		Long: `demo starts everything in one process (an embedded NATS, the store, the matcher, a notifier) on a temporary directory, plays a genuine
 recording of a cluster in trouble in fast time, and shows the ladders being climbed: a node under memory pressure, a crash loop, a quota that
-stops a rollout. It ends with the lead time that each warning won.`,
+stops a rollout. It ends with the lead time that each warning won. On a terminal it also serves the web console on this machine, and goes on until it is interrupted, so that
+there is time to look around.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if lasts < 0 {
 				return usage("--for %s: a duration cannot be negative", lasts)
 			}
-			return (&demo{globals: g, lasts: lasts}).run(c.Context())
+			d := &demo{globals: g, lasts: lasts, consoleAt: consoleAt}
+			if err := d.chooseConsole(c.Context()); err != nil {
+				return err
+			}
+			return d.run(c.Context())
 		},
 	}
 	c.Flags().DurationVar(&lasts, "for", 15*time.Second, "how long the demo lasts; 0 plays it as fast as it can")
+	c.Flags().StringVar(&consoleAt, "console", "", "serve the web console there until the demo is interrupted, or off (default on a terminal "+demoConsole+")")
 	return c
 }
 
 // demo plays a recording through a whole forewarn.
 type demo struct {
 	*globals
-	lasts  time.Duration
-	frames [][]byte
-	first  int64 // the first and last record's time
-	last   int64
-	want   string // the digest that an undisturbed run in one thread gives
+	lasts time.Duration
+	// consoleAt is where the console is served; empty for nowhere.
+	consoleAt string
+	began     atomic.Int64 // when playing began, in nanoseconds since 1970
+	frames    [][]byte
+	first     int64 // the first and last record's time
+	last      int64
+	want      string // the digest that an undisturbed run in one thread gives
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
@@ -72,17 +85,24 @@ func (d *demo) run(ctx context.Context) (err error) {
 		quiet.log = slog.New(slog.NewTextHandler(d.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	p := &process{
-		globals: &quiet, settings: settings{DataDir: dir}, roles: roles{true, true, true},
+		globals: &quiet, settings: settings{DataDir: dir, Console: console.Options{Listen: d.consoleAt, Writable: true}}, roles: everything, clock: d.now,
 		notifiers: map[string]notify.Notifier{"demo": d.notifier()},
 	}
 	var shown error
 	p.feed = func(ctx context.Context, publish *pipeline.Publisher) error {
 		defer stop()
+		if d.consoleAt != "" {
+			_, _ = fmt.Fprintf(d.err, "Watch it in a browser: %s\n\n", p.console.Address())
+		}
 		if err := d.play(ctx, publish); err != nil {
 			return err
 		}
 		if err := d.finish(ctx, p); ctx.Err() == nil { // a demo that is interrupted has nothing to tell
 			shown = err
+		}
+		if d.consoleAt != "" && shown == nil && ctx.Err() == nil {
+			_, _ = fmt.Fprintf(d.err, "The console goes on at %s; Ctrl-C ends it.\n", p.console.Address())
+			<-ctx.Done()
 		}
 		return nil
 	}
@@ -90,6 +110,46 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	return shown
+}
+
+// demoConsole is where a terminal's demo serves the console.
+const demoConsole = "127.0.0.1:9465"
+
+// chooseConsole decides where the console is served. The usual place may be taken, by another demo for one: then any will do.
+func (d *demo) chooseConsole(ctx context.Context) error {
+	switch {
+	case d.consoleAt == "off":
+		d.consoleAt = ""
+		return nil
+	case d.consoleAt != "":
+		o := console.Options{Listen: d.consoleAt}
+		if faults := o.Check(); len(faults) > 0 {
+			return usage("--console %s: %s: %s", d.consoleAt, faults[0].Message, "listen on this machine alone, such as on "+demoConsole)
+		}
+		return nil
+	case !isTerminal(d.out):
+		return nil
+	}
+	d.consoleAt = demoConsole
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", demoConsole)
+	if err != nil {
+		d.consoleAt = "127.0.0.1:0"
+		return nil //nolint:nilerr // it is taken, and any other place will do
+	}
+	return l.Close()
+}
+
+// now is the time of the recording that is being played. When it is over its clock goes on with the wall's.
+func (d *demo) now() time.Time {
+	began := d.began.Load()
+	if began == 0 {
+		return time.Unix(0, d.first)
+	}
+	wall := time.Since(time.Unix(0, began))
+	if wall >= d.lasts {
+		return time.Unix(0, d.last).Add(wall - d.lasts)
+	}
+	return time.Unix(0, d.first+int64(float64(d.last-d.first)*float64(wall)/float64(d.lasts)))
 }
 
 // read takes the recording into memory, in batches that are small in time.
@@ -161,6 +221,7 @@ func (d *demo) rehearse() error {
 // play publishes the batches at the pace of the demo.
 func (d *demo) play(ctx context.Context, publish *pipeline.Publisher) error {
 	began := time.Now()
+	d.began.Store(began.UnixNano())
 	span := max(1, float64(d.last-d.first))
 	for _, frame := range d.frames {
 		var b record.Batch

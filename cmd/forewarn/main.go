@@ -115,9 +115,10 @@ or see a genuine failure being forewarned:
 	root.SetVersionTemplate("forewarn {{.Version}}\n")
 	g.flags(root.PersistentFlags())
 	root.AddCommand(
-		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g),
-		newWarnings(g), newExplainWarning(g), newFeedback(g), newSightings(g),
-		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newSilence(g), newConfig(g), newRules(g), newBench(g), newExitCodes(),
+		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g), newConsole(g),
+		newWarnings(g), newExplainWarning(g), newFeedback(g), newSightings(g), newSilence(g),
+		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newRules(g), newBench(g), newExitCodes(),
+		newTrial(g),
 	)
 	completeValues(root, map[string][]string{
 		"output": {"text", "json", "yaml"}, "color": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},

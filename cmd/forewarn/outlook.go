@@ -53,7 +53,7 @@ func (s *sightingSettings) check(place func(path, message, suggestion string) si
 
 // openSightings reads what is known of finished warnings, before the first warning is told. A process that delivers counts those that end.
 func (p *process) openSightings(ctx context.Context) error {
-	p.book = &sightings.Book{}
+	p.book = &sightings.Book{Now: p.clock}
 	k, err := keeperOf(ctx, p.stream, p.book)
 	if err != nil {
 		return err
@@ -177,4 +177,4 @@ func dress(w *matcher.Warning, b *sightings.Book, console string) {
 }
 
 // consoleURL is where people reach the console, or "".
-func (s *settings) consoleURL() string { return "" }
+func (s *settings) consoleURL() string { return s.Console.URL }

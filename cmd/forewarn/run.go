@@ -14,6 +14,7 @@ import (
 
 	"github.com/forewarn/forewarn/collector"
 	"github.com/forewarn/forewarn/collector/stream"
+	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
 	"github.com/forewarn/forewarn/matcher/sightings"
@@ -21,10 +22,13 @@ import (
 )
 
 // roles say what a process does.
-type roles struct{ collect, match, notify bool }
+type roles struct{ collect, match, notify, console bool }
+
+// everything is the role of `forewarn run`; it serves the console where the configuration says so.
+var everything = roles{true, true, true, true}
 
 func newRun(g *globals) *cobra.Command {
-	return newRole(g, roles{true, true, true}, &cobra.Command{
+	return newRole(g, everything, &cobra.Command{
 		Use:   "run [FILE...]",
 		Short: "Run everything in one process: collect, match and notify",
 		Long: `run follows the files of the configuration and of the command line, collects what the configuration lists under collect, takes JSON records from the intake subject
@@ -68,9 +72,12 @@ run; each destination is served by one of them.`,
 
 func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 	var f settingsFlags
-	var listen string
+	var listen, consoleAt string
 	var dryRun bool
 	f.flags(c.Flags())
+	if r.console {
+		c.Flags().StringVar(&consoleAt, "console", "", "serve the web console there, such as 127.0.0.1:9465")
+	}
 	c.Flags().StringVar(&listen, "listen", "", "serve /metrics, /healthz and /readyz there, such as 127.0.0.1:9464")
 	if r == (roles{collect: true}) {
 		c.Flags().BoolVar(&dryRun, "dry-run", false, "print the records as JSON lines instead of sending them")
@@ -86,7 +93,16 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if listen != "" {
 			s.Listen = listen
 		}
-		if !dryRun && r != (roles{true, true, true}) && s.NATS.URL == "" {
+		if consoleAt != "" {
+			s.Console.Listen = consoleAt
+			if faults := s.Console.Check(); len(faults) > 0 {
+				return usage("console.%s: %s: %s", faults[0].Path, faults[0].Message, faults[0].Mend)
+			}
+		}
+		if r == (roles{console: true}) && s.Console.Listen == "" {
+			return usage("where should the console be served? Name it with --console 127.0.0.1:9465, or set console.listen in the configuration")
+		}
+		if !dryRun && r != everything && s.NATS.URL == "" {
 			return usage("a role of its own needs a NATS that all roles share: name it with --nats, or use `forewarn run`")
 		}
 		if r == (roles{collect: true}) && len(s.Files) == 0 && !s.Collect.any() {
@@ -108,6 +124,8 @@ type process struct {
 	roles    roles
 	// notifiers, if set, replace the configured destinations, by name.
 	notifiers map[string]notify.Notifier
+	// clock, if set, is what the console compares warnings with instead of the wall's.
+	clock func() time.Time
 	// feed, if set, is collected besides the configured files.
 	feed func(ctx context.Context, publish *pipeline.Publisher) error
 
@@ -119,6 +137,8 @@ type process struct {
 	publish    *pipeline.Publisher
 	deliveries []delivery
 	silences   silences
+	view       *console.View
+	console    *console.Console
 
 	book             *sightings.Book
 	keeper           *sightings.Keeper
@@ -167,11 +187,18 @@ func (p *process) parts(ctx context.Context) ([]part, error) {
 	if p.settings.Listen != "" {
 		parts = append(parts, part{"listen", p.serve})
 	}
+	shows := p.roles.console && p.settings.Console.Listen != ""
 	if p.roles != (roles{collect: true}) { // whoever shows a warning
 		if err := p.openSightings(ctx); err != nil {
 			return nil, err
 		}
 		parts = append(parts, part{"sightings", p.runSightings})
+	}
+	if shows {
+		if err := p.openConsole(ctx); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part{"console", p.runConsole})
 	}
 	if p.roles.notify {
 		if err := p.openFeeds(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -49,6 +50,7 @@ type settings struct {
 	Routes      []notify.Route       `yaml:"routes,omitempty" json:"routes,omitempty" doc:"Which warnings go where, in order; without them everything goes everywhere."`
 	Inhibit     []notify.Inhibit     `yaml:"inhibit,omitempty" json:"inhibit,omitempty" doc:"Which open warnings explain others, so that people are not told of those."`
 	Maintenance []notify.Maintenance `yaml:"maintenance,omitempty" json:"maintenance,omitempty" doc:"Windows that come again, in which warnings are held back; what is open at their end is told then."`
+	Console     console.Options      `yaml:"console,omitempty" json:"console,omitzero" doc:"The web console."`
 	Sightings   sightingSettings     `yaml:"sightings,omitempty" json:"sightings,omitzero" doc:"Finished warnings, from which it is told how long there is and what helped."`
 	Retention   signatures.Duration  `yaml:"retention,omitempty" json:"retention,omitempty" doc:"How long finished warnings are kept; 90d without it."`
 	Listen      string               `yaml:"listen,omitempty" json:"listen,omitempty" doc:"Where /metrics, /healthz and /readyz are served, such as 127.0.0.1:9464; nowhere without it."`
@@ -194,6 +196,7 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	}
 	problems = append(problems, s.checkRules(place)...)
 	problems = append(problems, s.checkCollect(place)...)
+	problems = append(problems, s.checkConsole(place)...)
 	problems = append(problems, s.Sightings.check(place)...)
 	if (s.NATS.CertFile == "") != (s.NATS.KeyFile == "") {
 		problems = append(problems, place("nats", "cert_file and key_file go together", "set both or none"))

@@ -21,7 +21,7 @@ func newSignature(g *globals) *cobra.Command {
 		Aliases: []string{"signatures", "sig"},
 		Short:   "Write, check and understand signatures",
 	}
-	c.AddCommand(newLint(g), newTest(g), newShow(g), newExplain(g), newSchema(g), newTemplate(g))
+	c.AddCommand(newLint(g), newTest(g), newShow(g), newExplain(g), newSchema(g), newTemplate(g), newBlindSpots(g))
 	return c
 }
 

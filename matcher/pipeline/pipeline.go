@@ -145,6 +145,7 @@ type Matcher struct {
 	program atomic.Pointer[matcher.Program]
 	refused atomic.Pointer[[]string]
 	inputs  *inputs
+	census  *Census
 	dead    *deadLetters
 	metrics *metrics
 	began   time.Time
@@ -165,7 +166,7 @@ func New(c Config) (*Matcher, error) {
 		return nil, err
 	}
 	m := &Matcher{
-		c: c, inputs: newInputs(c.Now, silentAfter(c.Tracker)), began: c.Now(),
+		c: c, inputs: newInputs(c.Now, silentAfter(c.Tracker)), census: NewCensus(c.Now), began: c.Now(),
 		consumers: map[string]*stream.Consumer{}, lag: map[string]uint64{}, lost: map[string]uint64{},
 	}
 	if m.metrics, err = newMetrics(c.Registerer); err != nil {
@@ -173,12 +174,15 @@ func New(c Config) (*Matcher, error) {
 	}
 	m.metrics.tracker.read = m.losses
 	m.dead = newDeadLetters(c.Store, c.Logger, c.Now)
+	if err := m.census.restore(c.Store); err != nil {
+		c.Logger.Warn("what was seen before cannot be read", "error", err)
+	}
 	m.take(c.Program, c.Refused)
 	if _, err := c.newTracker(c.Program, nil); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	_, hits := c.Stream.Partitions()
-	m.workers = newWorkers(c.Workers, hits, m.program.Load, m.inputs, m.metrics)
+	m.workers = newWorkers(c.Workers, hits, m.program.Load, m.inputs, m.census, m.metrics)
 	for p := range hits {
 		m.owners = append(m.owners, &owner{
 			partition: p, program: m.program.Load, newTracker: c.newTracker, store: c.Store, history: past{c.Stream},
@@ -202,6 +206,11 @@ func (m *Matcher) take(p *matcher.Program, refused []string) {
 	m.metrics.signatures.WithLabelValues("armed").Set(float64(p.Len()))
 	m.metrics.signatures.WithLabelValues("disarmed").Set(float64(len(p.Disarmed())))
 	m.metrics.signatures.WithLabelValues("refused").Set(float64(len(refused)))
+}
+
+// Program returns what is scanned with, and what was refused when it was made.
+func (m *Matcher) Program() (p *matcher.Program, refused []string) {
+	return m.program.Load(), *m.refused.Load()
 }
 
 // Run matches until ctx ends, then drains and returns nil, or what the drain could not do. Before that it returns only when

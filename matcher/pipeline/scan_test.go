@@ -115,7 +115,7 @@ func scannerOf(t *testing.T, out publisher, p *matcher.Program, log *slog.Logger
 	dead, metrics := newDeadLetters(memoryStore(t), log, time.Now), testMetrics(t)
 	return &scanner{
 		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: alone(1), markEvery: 100 * time.Millisecond, windowMax: 4,
-		workers: newWorkers(2, 3, func() *matcher.Program { return p }, newInputs(time.Now, time.Minute), metrics),
+		workers: newWorkers(2, 3, func() *matcher.Program { return p }, newInputs(time.Now, time.Minute), NewCensus(time.Now), metrics),
 	}
 }
 

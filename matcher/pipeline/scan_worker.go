@@ -18,6 +18,7 @@ type worker struct {
 	hits    int // partitions of HITS
 	program func() *matcher.Program
 	inputs  *inputs
+	counter *Counter
 	metrics *metrics
 
 	batch    record.Batch
@@ -31,10 +32,10 @@ type worker struct {
 // workers are those of a process that are free.
 type workers chan *worker
 
-func newWorkers(n, hits int, program func() *matcher.Program, x *inputs, m *metrics) workers {
+func newWorkers(n, hits int, program func() *matcher.Program, x *inputs, c *Census, m *metrics) workers {
 	free := make(workers, n)
 	for range n {
-		free <- &worker{hits: hits, program: program, inputs: x, metrics: m, encoders: make([]hitsEncoder, hits)}
+		free <- &worker{hits: hits, program: program, inputs: x, counter: c.Counter(), metrics: m, encoders: make([]hitsEncoder, hits)}
 	}
 	return free
 }
@@ -83,6 +84,7 @@ func (w *worker) scan(partition int, s *scanned) {
 	hits := program.Scan(&w.batch, &w.scratch)
 	w.metrics.celErrors.AddN(int(w.scratch.Stats.CELErrors - before))
 	w.inputs.note(header, w.batch.Len())
+	w.counter.Count(&w.batch)
 	w.metrics.scanned(len(m.Data), w.batch.Len(), len(hits))
 	if header.Mark != 0 || header.Ended {
 		// The batch's memory is used again.

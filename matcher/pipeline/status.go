@@ -27,6 +27,7 @@ type Status struct {
 	Refused    []string `json:"refused,omitempty"`  // with the reason
 
 	Inputs     []Input           `json:"inputs"`
+	Seen       *Seen             `json:"seen,omitempty"` // which records came, by kind and name
 	Partitions []Partition       `json:"partitions"`
 	Open       map[string]int    `json:"open"`              // warnings by state, of the partitions that this process owns
 	Losses     map[string]uint64 `json:"losses,omitempty"`  // everything lost, late, evicted or passed over, by what it was
@@ -63,7 +64,7 @@ func (m *Matcher) Status() Status {
 	s := Status{
 		Instance: m.c.Instance, Version: m.c.Version, Began: m.began.UTC(), Time: m.c.Now().UTC(),
 		Program: p.Digest(), Signatures: p.Len(), Disarmed: p.Disarmed(), Refused: *m.refused.Load(),
-		Inputs: m.inputs.snapshot(), Open: map[string]int{}, Losses: losses, Dead: m.dead.last(), Store: m.c.Store.Sizes(),
+		Inputs: m.inputs.snapshot(), Seen: m.census.Seen(), Open: map[string]int{}, Losses: losses, Dead: m.dead.last(), Store: m.c.Store.Sizes(),
 	}
 	for kind, n := range open {
 		s.Open[string(kind.State)] += n
@@ -126,6 +127,9 @@ func (m *Matcher) tell(ctx, drain context.Context) {
 		b, err := json.Marshal(s)
 		if err == nil {
 			err = m.c.Stream.PutStatus(ctx, stream.StatusKey(StatusRole, m.c.Instance), b)
+		}
+		if err := m.census.save(m.c.Store, stopped); err != nil && !failing {
+			m.c.Logger.Warn("what was seen cannot be stored: after a restart it is not known", "error", err)
 		}
 		if err != nil && !failing && ctx.Err() == nil { // one that was cut off by the end is told again, below
 			m.c.Logger.Warn("the status cannot be told", "error", err)
