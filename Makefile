@@ -9,6 +9,7 @@ LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
 PROMETHEUS := $(CACHE)/bin/prometheus
+PROMTOOL   := $(CACHE)/bin/promtool
 
 # The control plane of the tests is a module of its own, so that Kubernetes stays out of go.mod. Nothing but go build enters
 # it: go vet would analyse all 2,900 of its packages.
@@ -19,7 +20,7 @@ K8S_VERSION  := -X k8s.io/component-base/version.gitVersion=v$(K8S) -X k8s.io/co
 # The key of the built file: a checkout changes times, not contents, and CI keeps the file under it.
 TESTBED_KEY   = $(shell { echo $(K8S); cat $(TESTBED)/go.mod $(TESTBED)/go.sum $(TESTBED)/*.go; } | sha256sum | cut -c1-16)
 
-.PHONY: console-e2e console-screenshots image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus remote-write bench results schema clean
+.PHONY: console-e2e console-screenshots image manifests chart help demo build test race lint fuzz property kill controlplane e2e prometheus rules remote-write bench results schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,15 +54,22 @@ kill: ## kill the matching process 100 times while records flow, and the collect
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNothingIsLostOrToldTwice$$' -v ./matcher/pipeline
 	@FOREWARN_KILLS=100 $(GO) test -count=1 -timeout 20m -run '^TestKilledAtRandomPointsNoLineOfALogIsLostOrTwice$$' -v ./collector/node
 
-prometheus: $(PROMETHEUS) ## build the Prometheus that tests run (once; four minutes on 2 cores)
+prometheus: $(PROMETHEUS) $(PROMTOOL) ## build the Prometheus and the promtool that tests run (once; five minutes on 2 cores)
 
-$(PROMETHEUS): deploy/prometheus/go.mod deploy/prometheus/go.sum
+$(PROMETHEUS) $(PROMTOOL): deploy/prometheus/go.mod deploy/prometheus/go.sum
 	@mkdir -p $(dir $@)
 	@echo "building $@ (once)"
-	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
+	@CGO_ENABLED=0 $(GO) build -C deploy/prometheus -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/$(notdir $@)
 	@touch $@
 
-remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, and is asked for expressions
+rules: build $(PROMTOOL) ## the alerting rules of the whole catalogue and of forewarn itself, checked and tested by promtool (two minutes)
+	@rm -rf $(CACHE)/rules
+	@$(BIN) rules generate --out $(CACHE)/rules
+	@$(PROMTOOL) check rules $(CACHE)/rules/*.yaml deploy/rules/forewarn.yaml > $(CACHE)/rules.log || { cat $(CACHE)/rules.log; exit 1; }
+	@$(PROMTOOL) test rules $(CACHE)/rules/tests/*.yaml deploy/rules/tests.yaml > $(CACHE)/rules.log 2>&1 || { cat $(CACHE)/rules.log; exit 1; }
+	@echo "promtool: every rule is sound, and every unit test passes"
+
+remote-write: prometheus ## a real Prometheus sends to forewarn by remote write 1.0 and 2.0, is asked for expressions, and fires the generated rules
 	@PROMETHEUS=$(CURDIR)/$(PROMETHEUS) $(GO) test -count=1 -timeout 10m -tags e2e ./deploy/e2e/prometheus
 
 controlplane: ## build etcd, the Kubernetes control plane, kubelet and kwok into one file (once; ten minutes on 2 cores)

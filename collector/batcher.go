@@ -54,12 +54,7 @@ type shared struct{ *batcher }
 
 // Add implements [format.Sink].
 func (s shared) Add(r *record.Record) {
-	if s.redact == nil {
-		s.add(r, s.builder.AddShared)
-		return
-	}
-	if len(r.Attrs) > 0 && len(r.Attrs) == len(s.clean) && &r.Attrs[0] == &s.clean[0] { // there was no secret in them
-		s.counts.Add(format.RemovedSecret, s.redact.text(r))
+	if s.redact == nil || len(r.Attrs) > 0 && len(r.Attrs) == len(s.clean) && &r.Attrs[0] == &s.clean[0] { // there was no secret in them
 		s.add(r, s.builder.AddShared)
 		return
 	}
@@ -75,7 +70,7 @@ func (s shared) Add(r *record.Record) {
 
 func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
 	err := add(r)
-	if errors.Is(err, record.ErrFull) {
+	if err != nil && errors.Is(err, record.ErrFull) {
 		b.cut(false)
 		err = add(r)
 	}
@@ -95,6 +90,9 @@ func (b *batcher) add(r *record.Record, add func(*record.Record) error) {
 
 // cut finishes the frame under way. One without records is worth its bytes only when it says that the source has ended.
 func (b *batcher) cut(ended bool) {
+	if b.redact != nil { // all texts of a frame at once
+		b.counts.Add(format.RemovedSecret, b.redact.batch(&b.builder, b.limit/2))
+	}
 	b.tell()
 	if b.builder.Len() == 0 && !ended {
 		return

@@ -262,12 +262,15 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 			fw.needLook = true
 			continue
 		}
-		n := t.pull(fw.chunk, room-before, fw.ticked)
+		n, err := fw.pull(ctx, t, room-before)
 		before += n
 		fw.reached(t, t.at)
 		if n > 0 {
 			fw.changed, t.readAt = true, fw.now
 			fw.hold(t)
+		}
+		if err != nil {
+			return true, err
 		}
 		if !t.eof {
 			more = true
@@ -284,6 +287,17 @@ func (fw *follower) turn(ctx context.Context, tr *trail) (more bool, err error) 
 	err = fw.flush(ctx, tr.src)
 	fw.report(tr, false)
 	return more, err
+}
+
+// pull reads at most so many bytes of a file. What is finished is given out after each piece, so that its memory serves the next one.
+func (fw *follower) pull(ctx context.Context, t *tail, most int64) (n int64, err error) {
+	for n < most && err == nil {
+		n += t.pull(fw.chunk, min(most-n, int64(len(fw.chunk))), fw.ticked)
+		if err = fw.flush(ctx, t.trail.src); t.eof {
+			break
+		}
+	}
+	return n, err
 }
 
 // wasCut reports whether a file is shorter than what was read of it, or begins otherwise: it may have grown again.

@@ -1,6 +1,9 @@
 package collector
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // strength says how sure it is that what a name holds is secret.
 type strength uint8
@@ -166,7 +169,7 @@ func fieldSecret(text []byte, m *mark, start, end, _ int) (from, to int) {
 		}
 		return f.value, valueEnd(text, f.value, f.quote, f.escaped)
 	}
-	if m.text == "sig=" {
+	if c := text[end-1]; !isNameByte(c) { // the mark has what stands behind the name
 		end--
 	}
 	stop := run(text[:min(len(text), end+maxName)], end, isNameByte)
@@ -183,7 +186,7 @@ func fieldSecret(text []byte, m *mark, start, end, _ int) (from, to int) {
 		name--
 	}
 	value := text[f.value:f.end]
-	if m.text == "pwd" && len(value) > 0 && value[0] == '/' { // the working directory
+	if strings.HasPrefix(m.text, "pwd") && len(value) > 0 && value[0] == '/' { // the working directory
 		return -1, 0
 	}
 	if harmless(value) || !secretValue(text, name, stop, f, value, sure) {

@@ -1,166 +1,141 @@
 package collector
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// filter finds where a secret may be announced. Nearly all texts announce none, so this is what redaction costs.
+	"github.com/forewarn/forewarn/signatures/literal/teddy"
+)
+
+// filter finds where a secret is announced. Nearly all texts announce none, so this is what redaction costs.
 //
-// It looks at every second pair of bytes. A mark (password, AKIA, ://) is in one of eight groups; the low byte of a pair's entry has the
-// groups in which a mark may begin with that pair, the high byte those in which it may go on with it. Where both agree a mark may stand, which
-// is then compared. A mark that begins at an odd place is found by its bytes from the second on. False alarms are possible, misses are not, but for a
-// mark of one byte that ends the text, behind which no secret is.
+// A mark (password, AKIA, @) is looked for by four of its bytes, its anchor. The anchors are in eight buckets; which of them may begin at a place is told by
+// package teddy or, where the processor can't do that, by [pairs]. What is left then, a few places in a thousand, is looked up in a table of the anchors, and
+// the mark is compared. Chance hits are possible before that, misses are not.
 type filter struct {
-	pairs  [1 << 16]uint16
-	groups [8][]mark
+	marks   []mark
+	buckets [teddy.Buckets][]int // numbers of marks
+	tables  teddy.Tables
+	pairs   *pairs                // nil where teddy is used
+	heads   [1 << headBits]uint16 // the first anchor of four bytes of a hash, plus one
+	firsts  [256]uint16           // the first anchor of a short mark with a first byte, plus one
+	links   []link
+}
+
+// headBits makes the table so large that nine of ten chance hits end at an empty head.
+const headBits = 10
+
+// link is an anchor, and the next one of its hash or first byte, plus one.
+type link struct {
+	anchor
+
+	next uint16
 }
 
 // mark is a piece of text that announces a secret.
 type mark struct {
 	text string // in lower case when fold is set
 	fold bool
-	at   int // where in text the bytes begin that it is looked for by; the rarest are best
+	at   int // where in text its anchor begins; build chooses it
 	rule rule
 	own  uint64 // for a pattern of the owner: its bit
 	body body   // for what follows a token's mark
 }
 
-// rule finds the secret that a mark at [start, end) of text announces, at or behind floor. from is negative when there is none.
+// rule finds the secret that a mark at [start, end) of text announces, at or behind floor. from is negative when there is none. floor
+// may be inside the mark, or right behind it.
 type rule func(text []byte, m *mark, start, end, floor int) (from, to int)
 
-// add takes a mark of at least one byte, looked for by the bytes from m.at on. Marks of one group make false alarms for each other, so they
-// should be alike. In the group of short marks two bytes raise the alarm, whatever follows.
-func (f *filter) add(group int, m mark) {
-	f.groups[group] = append(f.groups[group], m)
-	t := m.text[m.at:]
-	switch {
-	case group == shortGroup:
-		f.window(group, m.fold, at(t, 0), at(t, 1), -1, -1)
-		if len(t) < 3 {
-			f.window(group, m.fold, -1, at(t, 0), -1, -1)
-		} else {
-			f.window(group, m.fold, at(t, 1), at(t, 2), -1, -1)
-		}
-	case len(t) < 4:
-		f.window(group, m.fold, at(t, 0), at(t, 1), at(t, 2), -1)
-		f.window(group, m.fold, -1, at(t, 0), at(t, 1), at(t, 2))
-	default:
-		f.window(group, m.fold, at(t, 0), at(t, 1), at(t, 2), at(t, 3))
-		f.window(group, m.fold, at(t, 1), at(t, 2), at(t, 3), at(t, 4))
-	}
+// anchor is how a mark is looked for: (x|fold)&mask == want holds for the four bytes x, lowest first, that begin at its at. Behind the end of a short
+// mark may be any bytes.
+type anchor struct {
+	want, mask, fold uint32
+	mark             uint16
 }
 
-// at returns a byte of a mark, -1 for any byte behind its end.
-func at(s string, i int) int {
-	if i < len(s) {
-		return int(s[i])
-	}
-	return -1
+// placed is a mark that stands in a text.
+type placed struct {
+	start int
+	at    int // where its anchor begins: they are found in this order
+	mark  uint16
 }
 
-// window lets four bytes raise the alarm.
-func (f *filter) window(group int, fold bool, a, b, c, d int) {
-	f.pair(uint16(1)<<group, fold, a, b)
-	f.pair(uint16(1)<<(group+8), fold, c, d)
+// add takes a mark of at least one byte. When all are added, they are built.
+func (f *filter) add(m mark) { f.marks = append(f.marks, m) }
+
+// appendPlaced appends the marks that stand in text, in the order of their anchors. places is memory that it may use, and returns.
+func (f *filter) appendPlaced(dst []placed, places []uint32, text []byte) ([]placed, []uint32) {
+	if places = f.appendPlaces(places[:0], text); len(places) > 0 {
+		dst = f.compare(dst, places, text)
+	}
+	return dst, places
 }
 
-func (f *filter) pair(bit uint16, fold bool, a, b int) {
-	for _, x := range variants(a, fold) {
-		for _, y := range variants(b, fold) {
-			f.pairs[uint16(x)|uint16(y)<<8] |= bit
+// appendPlaces appends the places where an anchor may begin, each once and in their order.
+func (f *filter) appendPlaces(dst []uint32, text []byte) []uint32 {
+	if f.pairs != nil {
+		return f.pairs.appendPlaces(dst, text)
+	}
+	blocks := teddy.Blocks(0, len(text))
+	dst = f.tables.AppendPlaces(dst, text, 0, blocks)
+	// The rest is copied to where there is something behind it to read.
+	var rest [2*teddy.Block + teddy.Run]byte
+	from := blocks * teddy.Block
+	n, before := copy(rest[:], text[from:]), len(dst)
+	dst = f.tables.AppendPlaces(dst, rest[:], 0, (n+teddy.Block-1)/teddy.Block)
+	for i := before; i < len(dst); i++ {
+		if dst[i] += uint32(from); int(dst[i]) >= len(text) {
+			return dst[:i]
 		}
 	}
+	return dst
 }
 
-func variants(c int, fold bool) []byte {
-	switch {
-	case c < 0:
-		all := make([]byte, 256)
-		for i := range all {
-			all[i] = byte(i)
+// compare appends the marks that do stand where one may.
+func (f *filter) compare(dst []placed, places []uint32, text []byte) []placed {
+	for _, p := range places {
+		x := load4(text, int(p))
+		if i := f.firsts[byte(x)]; i != 0 {
+			dst = f.follow(dst, i, x, text, int(p))
 		}
-		return all
-	case fold && byte(c)-'a' <= 'z'-'a':
-		return []byte{byte(c), byte(c) - 0x20}
+		if i := f.heads[headOf(x)]; i != 0 {
+			dst = f.follow(dst, i, x, text, int(p))
+		}
 	}
-	return []byte{byte(c)}
+	return dst
 }
 
-// next returns the first even place from an even place on where a mark may begin, or one byte behind which, or -1. It looks at 16 bytes between two
-// branches, which takes two thirds of the time that twice 8 take.
-func (f *filter) next(text []byte, i int) int {
-	if i+2 > len(text) {
-		return -1
-	}
-	o := f.pairs[binary.LittleEndian.Uint16(text[i:])]
-	for i+18 <= len(text) {
-		b := text[i+2 : i+18]
-		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		p, q, r, s := f.pairs[uint16(x)], f.pairs[uint16(x>>16)], f.pairs[uint16(x>>32)], f.pairs[uint16(x>>48)]
-		t, u, v, w := f.pairs[uint16(y)], f.pairs[uint16(y>>16)], f.pairs[uint16(y>>32)], f.pairs[uint16(y>>48)]
-		if uint8(o&(p>>8)|p&(q>>8)|q&(r>>8)|r&(s>>8)|s&(t>>8)|t&(u>>8)|u&(v>>8)|v&(w>>8)) != 0 {
-			return f.first(text, i)
-		}
-		o = w
-		i += 16
-	}
-	if i+10 <= len(text) {
-		x := binary.LittleEndian.Uint64(text[i+2:])
-		p, q, r, s := f.pairs[uint16(x)], f.pairs[uint16(x>>16)], f.pairs[uint16(x>>32)], f.pairs[uint16(x>>48)]
-		if uint8(o&(p>>8)|p&(q>>8)|q&(r>>8)|r&(s>>8)) == 0 {
-			i += 8
-		}
-	}
-	return f.first(text, i)
-}
-
-// first is next, without haste. Behind the end of the text there may be anything.
-func (f *filter) first(text []byte, i int) int {
-	for ; i+2 <= len(text); i += 2 {
-		q := uint16(0xff00)
-		if i+4 <= len(text) {
-			q = f.pairs[binary.LittleEndian.Uint16(text[i+2:])]
-		}
-		if uint8(f.pairs[binary.LittleEndian.Uint16(text[i:])]&(q>>8)) != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-// secret compares the marks that may begin at an even place i or beside it, and returns the first secret that one of them announces
-// at or behind floor, -1 when none does. wanted are the owner's patterns that may match.
-func (f *filter) secret(text []byte, i, floor int) (from, to int, wanted uint64) {
-	q := uint16(0xff00)
-	if i+4 <= len(text) {
-		q = f.pairs[binary.LittleEndian.Uint16(text[i+2:])]
-	}
-	alarm := uint8(f.pairs[binary.LittleEndian.Uint16(text[i:])] & (q >> 8))
-	from = -1
-	for group := 0; alarm != 0; group, alarm = group+1, alarm>>1 {
-		if alarm&1 == 0 {
+// follow appends the marks of a chain of links that stand in text with their anchors at p, where the bytes x are.
+func (f *filter) follow(dst []placed, i uint16, x uint32, text []byte, p int) []placed {
+	for i != 0 {
+		a := &f.links[i-1]
+		i = a.next
+		if (x|a.fold)&a.mask != a.want {
 			continue
 		}
-		for k := range f.groups[group] {
-			m := &f.groups[group][k]
-			for start := i - m.at - 1; start <= i-m.at+1; start++ {
-				if start < 0 || !m.stands(text, start) {
-					continue
-				}
-				if m.rule == nil {
-					wanted |= m.own
-					continue
-				}
-				s, e := m.rule(text, m, start, start+len(m.text), floor)
-				if s >= floor && e > s && (from < 0 || s < from || s == from && e > to) {
-					from, to = s, e
-				}
-			}
+		if m := &f.marks[a.mark]; m.stands(text, p-m.at) {
+			dst = append(dst, placed{p - m.at, p, a.mark})
 		}
 	}
-	return from, to, wanted
+	return dst
 }
 
+// headOf hashes four bytes, the cases of letters alike.
+func headOf(x uint32) uint32 { return (x | 0x20202020) * 0x9e3779b1 >> (32 - headBits) }
+
+// load4 reads four bytes; what is behind the end is 0.
+func load4(text []byte, i int) uint32 {
+	if i+4 <= len(text) {
+		return binary.LittleEndian.Uint32(text[i:])
+	}
+	var rest [4]byte
+	copy(rest[:], text[i:])
+	return binary.LittleEndian.Uint32(rest[:])
+}
+
+// stands reports whether the mark stands at a place of text, which may be before its beginning. A short mark of a token must have something of the
+// token behind it.
 func (m *mark) stands(text []byte, start int) bool {
-	if len(text)-start < len(m.text) {
+	if start < 0 || len(text)-start < len(m.text) {
 		return false
 	}
 	for k := range len(m.text) {
@@ -169,6 +144,11 @@ func (m *mark) stands(text []byte, start int) bool {
 			c |= 0x20
 		}
 		if c != m.text[k] {
+			return false
+		}
+	}
+	for k := start + len(m.text); k <= start+teddy.Run && m.body.is != nil; k++ {
+		if k == len(text) || !m.body.is(text[k]) {
 			return false
 		}
 	}

@@ -116,7 +116,7 @@ func basic(text []byte, _ *mark, start, end, floor int) (from, to int) {
 
 // afterAuthorization reports whether what begins at start is the value of such a header.
 func afterAuthorization(text []byte, start, floor int) bool {
-	return bytes.Contains(bytes.ToLower(text[max(floor, start-24):start]), []byte("authorization"))
+	return bytes.Contains(bytes.ToLower(text[min(max(floor, start-24), start):start]), []byte("authorization"))
 }
 
 func printable(b []byte) bool {
@@ -165,7 +165,7 @@ func cookie(text []byte, _ *mark, _, end, _ int) (from, to int) {
 
 // privateKey finds the body of a PEM block.
 func privateKey(text []byte, _ *mark, start, end, floor int) (from, to int) {
-	head := text[max(floor, start-40):start]
+	head := text[min(max(floor, start-40), start):start]
 	if i := bytes.LastIndex(head, []byte("-----")); i < 0 || !bytes.HasPrefix(head[i:], []byte("-----BEGIN")) {
 		return -1, 0
 	}
@@ -211,12 +211,14 @@ func token(text []byte, m *mark, start, end, _ int) (from, to int) {
 
 // azureSecret finds a client secret of Entra: three letters, a digit, Q~ and 31 to 34 more.
 func azureSecret(text []byte, _ *mark, start, end, floor int) (from, to int) {
-	to = end + run(text[end:min(len(text), end+40)], 0, func(c byte) bool { return isNameByte(c) || c == '.' || c == '~' })
-	if n := to - end; start-4 < floor || text[start-1]-'0' > 9 || n < 31 || n > 34 {
+	to = end + run(text[end:min(len(text), end+40)], 0, isAzureByte)
+	if n := to - end; start-3 < floor || n < 31 || n > 34 {
 		return -1, 0
 	}
-	return start - 4, to
+	return start - 3, to
 }
+
+func isAzureByte(c byte) bool { return isNameByte(c) || c == '.' || c == '~' }
 
 // run returns where the bytes of a kind end that begin at i.
 func run(text []byte, i int, is func(byte) bool) int {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/forewarn/forewarn/signatures/literal"
+	"github.com/forewarn/forewarn/signatures/literal/teddy"
 )
 
 // SecretOptions say what is taken out of records. The zero value takes out everything that is known to be secret.
@@ -86,8 +87,9 @@ func NewSecrets(o SecretOptions) (*Secrets, error) {
 		}
 	}
 	if o.KeepAll {
-		s.patterns, s.always, s.groups[ownGroup] = nil, 0, nil
+		s.patterns, s.always, s.marks = nil, 0, nil
 	}
+	s.build(teddy.Available())
 	return s, errors.Join(problems...)
 }
 
@@ -118,69 +120,56 @@ func (s *Secrets) pattern(i int, p SecretPattern) error {
 		return nil
 	}
 	for _, l := range needs.Any {
-		s.add(ownGroup, mark{text: l.Text, fold: l.Fold, own: bit})
+		s.add(mark{text: l.Text, fold: l.Fold, own: bit})
 	}
 	return nil
 }
 
-// The groups of marks. They are apart so that few pairs of bytes begin a mark in the same group as others go on with one.
-const (
-	wordGroup = iota
-	keyGroup
-	headerGroup
-	shortGroup // of two bytes, or three of which each two are rare
-	tokenGroup
-	fourGroup
-	blockGroup
-	ownGroup
-)
-
-// known adds the marks of everything that is secret by itself. Each is looked for by those of its bytes that logs have least.
+// known adds the marks of everything that is secret by itself.
 func (s *Secrets) known(email bool) {
 	if s.on[fieldKind] {
-		for word, at := range map[string]int{"password": 2, "passwd": 1, "passphrase": 3, "_pass": 0, "secret": 1, "token": 0, "signature": 0, "identified by": 0} {
-			s.add(wordGroup, mark{text: word, at: at, fold: true, rule: fieldSecret})
+		for _, word := range [...]string{
+			"password", "passwd", "passphrase", "_pass", "secret", "token", "amz-signature", "identified by", "key-data", "?sig=", "&sig=",
+		} {
+			s.add(mark{text: word, fold: true, rule: fieldSecret})
+		}
+		for _, end := range "\\\"'] \t=:" { // it is the end of a name; alone it would be found by three bytes
+			s.add(mark{text: "pwd" + string(end), fold: true, rule: fieldSecret})
 		}
 		for _, word := range keyWords() {
 			for _, join := range []string{"_key", "-key", "key"} {
-				s.add(keyGroup, mark{text: word + join, at: len(word+join) - 5, fold: true, rule: fieldSecret})
+				s.add(mark{text: word + join, fold: true, rule: fieldSecret})
 			}
 		}
-		s.add(keyGroup, mark{text: "key-data", fold: true, rule: fieldSecret})
-		s.add(fourGroup, mark{text: "sig=", fold: true, rule: fieldSecret})
-		s.add(shortGroup, mark{text: "pwd", fold: true, rule: fieldSecret})
 	}
 	if s.on[headerKind] {
-		s.add(headerGroup, mark{text: "bearer ", fold: true, rule: bearer})
-		s.add(headerGroup, mark{text: "basic ", at: 1, fold: true, rule: basic})
-		s.add(headerGroup, mark{text: "authorization", at: 4, fold: true, rule: authorization})
-		s.add(headerGroup, mark{text: "cookie", fold: true, rule: cookie})
+		s.add(mark{text: "bearer ", fold: true, rule: bearer})
+		s.add(mark{text: "basic ", fold: true, rule: basic})
+		s.add(mark{text: "authorization", fold: true, rule: authorization})
+		s.add(mark{text: "cookie", fold: true, rule: cookie})
 	}
 	if s.on[urlKind] {
-		s.add(shortGroup, mark{text: "@", rule: urlPassword})
+		s.add(mark{text: "@", rule: urlPassword})
 	}
 	if email {
-		s.add(shortGroup, mark{text: "@", rule: address})
+		s.add(mark{text: "@", rule: address})
 	}
 	if s.on[jwtKind] {
-		s.add(blockGroup, mark{text: "eyJ", rule: token, body: body{least: 37, is: isTokenByte}})
-		s.add(blockGroup, mark{text: "ZXlK", rule: token, body: body{least: 36, is: isTokenByte}})
+		s.add(mark{text: "eyJ", rule: token, body: body{least: 37, is: isTokenByte}})
+		s.add(mark{text: "ZXlK", rule: token, body: body{least: 36, is: isTokenByte}})
 	}
 	if s.on[privateKeyKind] {
-		s.add(blockGroup, mark{text: "PRIVATE KEY", rule: privateKey})
-		s.add(blockGroup, mark{text: "LS0tLS1C", rule: encodedKey})
+		s.add(mark{text: "PRIVATE KEY", rule: privateKey})
+		s.add(mark{text: "LS0tLS1C", rule: encodedKey})
 	}
 	if s.on[tokenKind] {
 		for _, t := range tokenMarks() {
 			t.rule = token
-			switch {
-			case len(t.text) <= 4:
-				s.add(fourGroup, t)
-			default:
-				s.add(tokenGroup, t)
-			}
+			s.add(t)
 		}
-		s.add(shortGroup, mark{text: "Q~", rule: azureSecret})
+		for digit := range 10 {
+			s.add(mark{text: string(rune('0'+digit)) + "Q~", rule: azureSecret, body: body{is: isAzureByte}})
+		}
 	}
 }
 
@@ -201,11 +190,7 @@ func tokenMarks() []mark {
 	var all []mark
 	add := func(least, most int, is func(byte) bool, marks ...string) {
 		for _, m := range marks {
-			at := 0
-			if i := strings.Index(m, "slack.com"); i > 0 {
-				at = i
-			}
-			all = append(all, mark{text: m, at: at, body: body{least, most, is, true}})
+			all = append(all, mark{text: m, body: body{least, most, is, true}})
 		}
 	}
 	add(16, 16, isUpperOrDigit, "AKIA", "ASIA")                                                               // AWS key ids

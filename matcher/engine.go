@@ -2,6 +2,7 @@ package matcher
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,25 +94,42 @@ const testStart = 1_767_225_600 * int64(time.Second) // 2026-01-01
 // RunTest runs one test of a signature and returns what is wrong, in words; nothing when it passes. Sources of all kinds
 // are alive and give heartbeats at the time of every record and of every expected state, and up to Until.
 func RunTest(s *signatures.Signature, test *signatures.Test) (failures []string) {
+	changes, failures := runTest(s, test)
+	if len(failures) > 0 {
+		return failures
+	}
+	return compareTest(changes, test.Expect)
+}
+
+// TestChanges runs one test of a signature and returns every revision that people would be told, and the time at which the test begins.
+func TestChanges(s *signatures.Signature, test *signatures.Test) ([]Change, time.Time, error) {
+	changes, failures := runTest(s, test)
+	if len(failures) > 0 {
+		return nil, time.Time{}, errors.New(strings.Join(failures, "\n"))
+	}
+	return changes, when(testStart), nil
+}
+
+func runTest(s *signatures.Signature, test *signatures.Test) (changes []Change, failures []string) {
 	program, problems := Compile([]*signatures.Signature{s}, CompileOptions{})
 	if len(problems) > 0 {
 		for i := range problems {
 			failures = append(failures, problems[i].Error())
 		}
-		return failures
+		return nil, failures
 	}
 	records, err := test.Build(when(testStart))
 	if err != nil {
-		return []string{err.Error()}
+		return nil, []string{err.Error()}
 	}
 	run, err := newTestRun(program)
 	if err != nil {
-		return []string{err.Error()}
+		return nil, []string{err.Error()}
 	}
 	if err := run.all(records, testStart+int64(test.Until)); err != nil {
-		return []string{err.Error()}
+		return nil, []string{err.Error()}
 	}
-	return compareTest(run.changes, test.Expect)
+	return run.changes, nil
 }
 
 // testRun feeds a test's records to an engine.

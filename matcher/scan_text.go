@@ -2,6 +2,8 @@ package matcher
 
 import (
 	"slices"
+
+	"github.com/forewarn/forewarn/signatures/literal/teddy"
 )
 
 // blockSize is how much text all tiers go over before the next: it stays in the second-level cache for all of them, and the look-ups of
@@ -34,7 +36,7 @@ const textParts = 1 + len(additions{}.text)
 type textPass struct {
 	tier  // its bitmap has the windows of all parts; of tables it has none
 	parts []textPart
-	teddy *teddy // in place of the bitmap, where it is faster
+	teddy *teddy.Tables // in place of the bitmap, where it is faster
 }
 
 type textPart struct {
@@ -114,7 +116,7 @@ func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
 				continue
 			}
 			if s.text.positions = s.text.positions[:0]; t.teddy != nil {
-				s.text.positions = t.teddy.scan(&t.tier, s.text.positions, padded, from, to)
+				s.text.positions = t.scanVector(t.teddy, s.text.positions, padded, from, to)
 			} else {
 				s.text.positions = t.appendPositions(s.text.positions, padded, from, to)
 			}

@@ -78,7 +78,12 @@ func TestTenTimesTheCapacityStaysWithinIt(t *testing.T) {
 	}
 	require.Equal(t, s.tracker.Open(), again.Open())
 	states := map[string]matcher.State{}
-	again.OpenStates(func(id string, state matcher.State) { states[id] = state })
+	again.OpenStates(func(x matcher.OpenState) {
+		states[x.ID] = x.State
+		require.NotEmpty(t, x.Signature)
+		require.NotEmpty(t, x.Severity)
+		require.Positive(t, x.Rungs)
+	})
 	require.Len(t, states, capacity)
 	for _, w := range again.Open() {
 		require.Equal(t, w.State, states[w.ID])

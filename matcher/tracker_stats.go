@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // Stats count what a tracker did since it was made, and say what it holds. The first group is README.md's table of what can
@@ -56,16 +58,36 @@ func (t *Tracker) Stats() Stats {
 	return s
 }
 
-// OpenStates calls fn with the id and the state of every warning that is not over, in no order. It is much cheaper than Open.
-func (t *Tracker) OpenStates(fn func(id string, state State)) {
+// OpenState is what an open warning counts as.
+type OpenState struct {
+	ID        string
+	Signature string // its id
+	Severity  signatures.Severity
+	State     State
+	Rungs     int // how many were told as reached, the incident among them
+}
+
+// OpenStates calls fn with every warning that is not over, in no order. It is much cheaper than Open.
+func (t *Tracker) OpenStates(fn func(OpenState)) {
 	t.ready()
 	for p := range t.eachTold {
 		for i := range p.told {
 			if x := &p.told[i]; !x.state().Final() {
-				fn(x.text(p), x.state())
+				s := p.plan.Signature
+				fn(OpenState{x.text(p), s.ID, s.Severity, x.state(), x.episode.rungs()})
 			}
 		}
 	}
+}
+
+// rungs is how many rungs a warning of e lists as reached.
+func (e *episode) rungs() (n int) {
+	for _, turn := range e.path {
+		if turn.role != noRole {
+			n++
+		}
+	}
+	return n
 }
 
 // eachTold yields the progresses of which people were told something.

@@ -57,6 +57,8 @@ type Signature struct {
 	Remedies []Remedy `yaml:"remedies,omitempty" json:"remedies,omitempty" doc:"What to do, the safest first."`
 	Tests    []Test   `yaml:"tests,omitempty" json:"tests,omitempty" doc:"Records and what they must raise; at least one that fires and one near miss."`
 
+	AlertingRule *AlertingRule `yaml:"alerting_rule,omitempty" json:"alerting_rule,omitempty" doc:"The Prometheus alerting rule that it was drafted from; it changes nothing, and 'forewarn rules generate' gives it back."`
+
 	origin *Problem  // the place of a signature that was read from another language; nil else
 	source *document // where it was read from, for positions; nil when it was loaded from the store
 }

@@ -4,13 +4,17 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
+	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/deploy/dashboard"
+	"github.com/forewarn/forewarn/signatures"
+	"github.com/forewarn/forewarn/signatures/prometheus"
 )
 
 // metricNames are the names of all metrics that a process of every role registers.
@@ -32,7 +36,7 @@ func metricNames(t *testing.T) map[string]bool {
 	require.NoError(t, <-ended)
 
 	names := map[string]bool{}
-	descs := make(chan *prometheus.Desc)
+	descs := make(chan *client.Desc)
 	go func() {
 		p.registry.Describe(descs)
 		close(descs)
@@ -42,6 +46,32 @@ func metricNames(t *testing.T) map[string]bool {
 		names[name.FindStringSubmatch(d.String())[1]] = true
 	}
 	return names
+}
+
+// TestTheShippedRulesAskForMetricsThatExist: a rule on a metric that nobody has never fires, and nobody misses it.
+func TestTheShippedRulesAskForMetricsThatExist(t *testing.T) {
+	names := metricNames(t)
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "rules", "forewarn.yaml"))
+	require.NoError(t, err)
+	groups, problems := prometheus.Read("forewarn.yaml", text)
+	require.Empty(t, problems)
+	rules := 0
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			rules++
+			if r.Alert == "ForewarnDown" {
+				continue // asks for what Prometheus itself has
+			}
+			found := regexp.MustCompile(`\bforewarn_[a-z0-9_]+`).FindAllString(r.Expr, -1)
+			require.NotEmpty(t, found, r.Alert)
+			for _, m := range found {
+				require.True(t, names[m], "%s: no process has the metric %s", r.Alert, m)
+			}
+			require.NotEmpty(t, r.Annotations["remedy"], r.Alert)
+			require.Less(t, signatures.Severity(r.Labels["severity"]).Rank(), len(signatures.Severities()), r.Alert)
+		}
+	}
+	require.Greater(t, rules, 10)
 }
 
 func TestTheDashboardAsksForMetricsThatExist(t *testing.T) {

@@ -93,6 +93,15 @@ func TestWrongCommandLinesEndWith2AndSayWhatToDo(t *testing.T) {
 		{"signature new Not_An_Id", []string{"lower case letters, digits and dashes"}},
 		{"signature show nosuch", []string{"`forewarn signature show` lists them"}},
 		{"signature explain", []string{"usage:"}},
+		{"rules nosuch", []string{"see `forewarn rules --help`"}},
+		{"rules generate nosuch", []string{"`forewarn signature show` lists them"}},
+		{"rules generate --format xml", []string{"use rules or prometheusrule"}},
+		{"rules generate --from x", []string{"use forewarn, metrics or both"}},
+		{"rules generate --label release=x", []string{"belong to --format prometheusrule"}},
+		{"rules generate --format prometheusrule --label x", []string{"release=kube-prometheus-stack"}},
+		{"rules generate --severity bad=page", []string{"high=critical"}},
+		{"rules import", []string{"usage: forewarn rules import"}},
+		{"rules import --as nothing x", []string{"use stage or incident"}},
 		{"signature explain nosuch", []string{"`forewarn signature show` lists them"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {

@@ -117,7 +117,7 @@ or see a genuine failure being forewarned:
 	root.AddCommand(
 		newScan(g), newDemo(g), newRun(g), newCollect(g), newMatch(g), newNotify(g), newConsole(g),
 		newWarnings(g), newExplainWarning(g), newFeedback(g), newSightings(g), newSilence(g),
-		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newBench(g), newExitCodes(),
+		newRecord(g), newReplay(g), newSignature(g), newStatus(g), newConfig(g), newRules(g), newBench(g), newExitCodes(),
 	)
 	completeValues(root, map[string][]string{
 		"output": {"text", "json", "yaml"}, "color": {"auto", "always", "never"}, "log-level": {"debug", "info", "warn", "error"},

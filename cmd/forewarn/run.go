@@ -111,7 +111,9 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if dryRun {
 			return g.dryRun(c.Context(), &s)
 		}
-		p := &process{globals: g, settings: s, roles: r}
+		served := r
+		served.console = r.console && s.Console.Listen != ""
+		p := &process{globals: g, settings: s, roles: served}
 		return p.run(c.Context())
 	}
 	return c
@@ -155,7 +157,7 @@ type part struct {
 // run opens what the roles need, runs them until ctx ends or one of them fails, and closes everything.
 func (p *process) run(ctx context.Context) (err error) {
 	p.registry = prometheus.NewRegistry()
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newBuildInfo(p.roles))
 	if p.roles.match { // first, because it refuses a second process on the directory
 		o := store.Options{Dir: p.settings.DataDir, Retention: time.Duration(p.settings.Retention), Logger: p.log}
 		if p.store, err = store.Open(o); err != nil {

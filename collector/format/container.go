@@ -254,6 +254,10 @@ func (c *container) cri(line []byte) (f framed, ok bool) {
 		return f, false
 	}
 	rest = rest[len("stdout "):]
+	if len(rest) >= 2 && rest[1] == ' ' && (rest[0] == 'F' || rest[0] == 'P') { // nearly always
+		f.ns, f.text, f.part = c.stamps.believe(ns), rest[2:], rest[0] == 'P'
+		return f, true
+	}
 	tags, text, spaced := bytes.Cut(rest, []byte(" "))
 	if !spaced && len(tags) == 0 {
 		return f, false

@@ -3,9 +3,7 @@ package metrics
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,16 +58,6 @@ func (p *problems) number(path string, n, most int) {
 func (p *problems) duration(path string, d signatures.Duration, least time.Duration) {
 	if d != 0 && time.Duration(d) < least {
 		p.add(path, fmt.Errorf("%s is too short: use %s or more, or leave it out for the default", time.Duration(d), least))
-	}
-}
-
-func (p *problems) address(path, listen string) {
-	_, port, err := net.SplitHostPort(listen)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		p.add(path, fmt.Errorf("%w: write an address and a port, such as :9201", err))
 	}
 }
 

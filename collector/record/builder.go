@@ -122,6 +122,18 @@ func (b *Builder) add(r *Record, shared bool) error {
 	return nil
 }
 
+// Texts returns the texts of the records so far, as [Batch.Text] and [Batch.TextEnds] do. They are the builder's, valid until its next call; nobody
+// may write to them.
+func (b *Builder) Texts() (text []byte, ends []uint32) { return b.text, b.ends }
+
+// SetTexts gives the records so far other texts, in the shape in which Texts returned them: as many ends, each followed by a new line. It is for what must look at
+// all texts of a batch at once. The memory belongs to the builder from now on; what it had belongs to the caller.
+func (b *Builder) SetTexts(text []byte, ends []uint32) (oldText []byte, oldEnds []uint32) {
+	oldText, oldEnds = b.text, b.ends
+	b.text, b.ends = text, ends
+	return oldText, oldEnds
+}
+
 func sameMemory(a, b Attrs) bool { return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] }
 
 // set returns the number of the record's set, adding it when it is new and the record has room. same says that it is that of the record before.

@@ -29,6 +29,9 @@ type PublisherConfig struct {
 	// Readers makes messages for Stream wait while it is nearly full of what its readers did not read, which are the consumers whose
 	// names begin with this. Without it a full stream removes its oldest messages, read or not.
 	Stream, Readers string
+	// Recycle is given each payload when it is stored and nobody has it any more, so that its memory can serve another one. It runs on the publisher's
+	// goroutine and must not wait. nil leaves payloads to the garbage collector.
+	Recycle func(payload []byte)
 }
 
 // Publisher sends messages in the order in which it gets them and keeps each until the server has stored it. It blocks when

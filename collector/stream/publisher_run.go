@@ -139,6 +139,9 @@ func (w *window) answered(a ack) {
 	n := 0
 	for n < len(w.queue) && w.queue[n].stored {
 		w.p.release(w.queue[n].size)
+		if w.p.c.Recycle != nil {
+			w.p.c.Recycle(w.queue[n].msg.Data)
+		}
 		w.queue[n] = nil
 		n++
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,5 +193,32 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			require.NoError(b, p.Close(b.Context()))
 		})
+	}
+}
+
+func TestPayloadsAreGivenBackOnceTheyAreStored(t *testing.T) {
+	s := open(t, Options{DataDir: t.TempDir()})
+	var mu sync.Mutex
+	back := map[string]int{}
+	p := publisher(t, s, PublisherConfig{Recycle: func(payload []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		back[string(payload)]++
+		clear(payload) // its next user writes to it
+	}})
+	want := map[string]int{}
+	for i := range 300 {
+		text := fmt.Sprintf("payload %03d", i)
+		want[text] = 1
+		require.NoError(t, p.PublishRecords(t.Context(), 0, text, []byte(text)))
+	}
+	require.NoError(t, p.Flush(t.Context()))
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, want, back)
+	stored := contents(t, s, AllRecords)
+	require.Len(t, stored, 300)
+	for i, text := range stored {
+		require.Equal(t, fmt.Sprintf("payload %03d", i), text)
 	}
 }

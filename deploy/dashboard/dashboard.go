@@ -39,6 +39,14 @@ func panels() [][]panel {
 			}},
 		},
 		{
+			{"Open by signature", "What is about to break, or has broken, by signature and state.", "timeseries", "short", 8, []query{{sel(`sum by (signature, state) (forewarn_pipeline_signature_open_warnings{%s})`), "{{signature}} {{state}}"}}},
+			{"Stages reached in a day", "How far signatures came: the steps of each ladder, the incident last.", "timeseries", "short", 8, []query{{sel(`sum by (signature, stage) (increase(forewarn_pipeline_stages_reached_total{%s}[1d])) > 0`), "{{signature}} {{stage}}"}}},
+			{"Lead time", "How long before their incidents people could first be told.", "timeseries", "s", 8, []query{
+				{sel(`histogram_quantile(0.5, sum by (le) (rate(forewarn_pipeline_lead_time_seconds_bucket{%s}[1d])))`), "half"},
+				{sel(`histogram_quantile(0.1, sum by (le) (rate(forewarn_pipeline_lead_time_seconds_bucket{%s}[1d])))`), "9 of 10 had more"},
+			}},
+		},
+		{
 			{"Records collected", "By collector and kind.", "timeseries", "cps", 12, []query{{sel(`sum by (collector, kind) (rate(forewarn_collector_records_total{%s}[$__rate_interval]))`), "{{collector}} {{kind}}"}}},
 			{"Behind", "How far each collector is behind the clock. Absence is believed only up to there.", "timeseries", "s", 12, []query{{sel(`max by (collector) (time() - (forewarn_collector_collected_up_to_timestamp_seconds{%s} > 0))`), "{{collector}}"}}},
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -114,5 +115,39 @@ func TestServiceMonitorsAreWhatTheOperatorTakes(t *testing.T) {
 	}
 	if found != 2 {
 		t.Errorf("%d ServiceMonitors", found)
+	}
+}
+
+func TestPrometheusRulesAreWhatTheOperatorTakes(t *testing.T) {
+	shipped, err := os.ReadFile(filepath.Join(deploy, "rules", "forewarn.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(shipped, &want); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, x := range examples() {
+		text, err := os.ReadFile(filepath.Join(deploy, x.out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range strings.Split(string(text), "\n---\n") {
+			if !strings.Contains(d, "kind: PrometheusRule\n") {
+				continue
+			}
+			found++
+			var r monitoring.PrometheusRule
+			if err := yaml.UnmarshalStrict([]byte(d), &r); err != nil {
+				t.Errorf("%s: %v", x.out, err)
+			}
+			if !reflect.DeepEqual(r.Spec, want) {
+				t.Errorf("%s: the rules are not those of deploy/rules", x.out)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d PrometheusRules", found)
 	}
 }

@@ -19,7 +19,9 @@ type metrics struct {
 	intakeRecords, intakeBad, intakeSecrets  *counted
 	reloads                                  *counted
 
-	warnings                      *prometheus.CounterVec
+	revisions, warnings, stages   *prometheus.CounterVec
+	lead                          *prometheus.HistogramVec
+	names                         names
 	commitSeconds, commitMessages prometheus.Histogram
 	lag, signatures               *prometheus.GaugeVec
 	tracker                       *trackerCounts
@@ -71,9 +73,20 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		intakeBad:     counter("intake_bad_records_total", "JSON records that were refused; they are kept as dead letters."),
 		reloads:       counter("reloads_total", "Times that another program was taken up."),
 
-		warnings: prometheus.NewCounterVec(prometheus.CounterOpts{
+		revisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "forewarn", Subsystem: "pipeline", Name: "revisions_total", Help: "Revisions of warnings, by the state that they tell.",
 		}, []string{"state"}),
+		warnings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "forewarn", Subsystem: "pipeline", Name: "warnings_total", Help: "Warnings that came to be in a state, by signature and severity; signatures beyond the bound are called other.",
+		}, []string{"signature", "severity", "state"}),
+		stages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "forewarn", Subsystem: "pipeline", Name: "stages_reached_total", Help: "Stages that warnings reached, the incident among them, by signature; signatures and stages beyond the bound are called other.",
+		}, []string{"signature", "stage"}),
+		lead: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "forewarn", Subsystem: "pipeline", Name: "lead_time_seconds", Help: "How long before their incidents people could first be told, by signature; signatures beyond the bound are called other.",
+			Buckets:                     []float64{60, 300, 900, 3600, 4 * 3600, 24 * 3600},
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+		}, []string{"signature"}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "forewarn", Subsystem: "pipeline", Name: "commit_duration_seconds", Help: "How long it took to write a step of a partition.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
@@ -90,9 +103,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}, []string{"state"}),
 	}
 	m.tracker = newTrackerCounts()
-	all = append(all, m.warnings, m.commitSeconds, m.commitMessages, m.lag, m.signatures, m.tracker)
+	m.tracker.names = &m.names
+	all = append(all, m.revisions, m.warnings, m.stages, m.lead, m.commitSeconds, m.commitMessages, m.lag, m.signatures, m.tracker)
 	for _, s := range []matcher.State{matcher.Forming, matcher.Imminent, matcher.InIncident, matcher.Averted, matcher.Resolved, matcher.Expired} {
-		m.warnings.WithLabelValues(string(s))
+		m.revisions.WithLabelValues(string(s))
 	}
 	if r == nil {
 		return m, nil
@@ -103,6 +117,25 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// tell counts a revision that people are told, and the rungs that it tells as reached for the first time.
+func (m *metrics) tell(c *matcher.Change, reached []matcher.Reached) {
+	w := &c.Warning
+	m.revisions.WithLabelValues(string(w.State)).Inc()
+	if w.Retracted {
+		return // it never was
+	}
+	signature := m.names.signature(w.Signature)
+	if c.Was != w.State {
+		m.warnings.WithLabelValues(signature, string(w.Severity), string(w.State)).Inc()
+		if w.State == matcher.InIncident {
+			m.lead.WithLabelValues(signature).Observe(w.Lead.Seconds())
+		}
+	}
+	for i := range reached {
+		m.stages.WithLabelValues(m.names.stage(signature, reached[i].Stage)).Inc()
+	}
 }
 
 func (m *metrics) scanned(bytes, records, hits int) {
@@ -119,20 +152,26 @@ func (m *metrics) committed(d time.Duration, messages int) {
 
 // trackerCounts exports what the trackers count, summed over the partitions of this process.
 type trackerCounts struct {
-	losses, open *prometheus.Desc
-	read         func() (losses map[string]uint64, open map[matcher.State]int)
+	losses, open, openOf *prometheus.Desc
+	names                *names
+	read                 func() (losses map[string]uint64, open map[openKind]int)
 }
 
 func newTrackerCounts() *trackerCounts {
 	return &trackerCounts{
 		losses: prometheus.NewDesc("forewarn_pipeline_losses_total", "Everything that was lost, late, evicted or passed over, by what it was; see the READMEs of matcher and matcher/pipeline.", []string{"what"}, nil),
 		open:   prometheus.NewDesc("forewarn_pipeline_open_warnings", "Warnings that are open, by state.", []string{"state"}, nil),
-		read:   func() (map[string]uint64, map[matcher.State]int) { return nil, nil },
+		openOf: prometheus.NewDesc("forewarn_pipeline_signature_open_warnings", "Warnings that are open, by signature, severity and state; signatures beyond the bound are called other.", []string{"signature", "severity", "state"}, nil),
+		read:   func() (map[string]uint64, map[openKind]int) { return nil, nil },
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (t *trackerCounts) Describe(ch chan<- *prometheus.Desc) { ch <- t.losses; ch <- t.open }
+func (t *trackerCounts) Describe(ch chan<- *prometheus.Desc) {
+	ch <- t.losses
+	ch <- t.open
+	ch <- t.openOf
+}
 
 // Collect implements prometheus.Collector.
 func (t *trackerCounts) Collect(ch chan<- prometheus.Metric) {
@@ -140,7 +179,16 @@ func (t *trackerCounts) Collect(ch chan<- prometheus.Metric) {
 	for what, n := range losses {
 		ch <- prometheus.MustNewConstMetric(t.losses, prometheus.CounterValue, float64(n), what)
 	}
+	states, named := map[matcher.State]int{}, map[openKind]int{}
+	for kind, n := range open {
+		states[kind.State] += n
+		kind.Signature = t.names.signature(kind.Signature)
+		named[kind] += n
+	}
 	for _, s := range []matcher.State{matcher.Forming, matcher.Imminent, matcher.InIncident} {
-		ch <- prometheus.MustNewConstMetric(t.open, prometheus.GaugeValue, float64(open[s]), string(s))
+		ch <- prometheus.MustNewConstMetric(t.open, prometheus.GaugeValue, float64(states[s]), string(s))
+	}
+	for kind, n := range named {
+		ch <- prometheus.MustNewConstMetric(t.openOf, prometheus.GaugeValue, float64(n), kind.Signature, string(kind.Severity), string(kind.State))
 	}
 }

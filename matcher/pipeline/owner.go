@@ -51,7 +51,7 @@ type ownerState struct {
 	Position uint64
 	Active   bool
 	Tracker  matcher.Stats
-	Open     map[matcher.State]int
+	Open     map[openKind]int
 }
 
 // history is what the owner asks the streams about the past.
@@ -76,9 +76,9 @@ func (o *owner) restore(ctx context.Context) error {
 	}
 	o.position, o.stored = at, at
 	o.open = openWarnings{}
-	o.tracker.OpenStates(func(id string, state matcher.State) { o.open[id] = state })
+	o.tracker.OpenStates(o.open.restore)
 	if at > 0 {
-		o.log.Info("partition restored", "partition", o.partition, "position", at, "open", len(o.open))
+		o.log.Info("partition restored", "partition", o.partition, "position", at, "open", len(o.open.byID))
 	}
 	if err := o.leftovers(ctx); err != nil {
 		return err

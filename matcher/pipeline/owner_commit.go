@@ -47,7 +47,7 @@ func (o *owner) commit(ctx context.Context) error {
 func (o *owner) revisions() (tell, kept []store.Revision) {
 	for i := range o.changes {
 		c := &o.changes[i]
-		o.open.take(&c.Warning)
+		reached := o.open.take(&c.Warning)
 		o.dress(&c.Warning)
 		body, err := EncodeWarning(c)
 		if err != nil { // only a number that JSON lacks can get here
@@ -60,7 +60,7 @@ func (o *owner) revisions() (tell, kept []store.Revision) {
 			kept = append(kept, r)
 			continue
 		}
-		o.metrics.warnings.WithLabelValues(r.State).Inc()
+		o.metrics.tell(c, reached)
 		tell = append(tell, r)
 	}
 	return tell, kept

@@ -12,6 +12,7 @@ import (
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // pastOf is a history that is known.
@@ -116,7 +117,7 @@ func TestOwnerCommitsBeforeItTellsAndAcknowledges(t *testing.T) {
 	require.EqualValues(t, 9, follow(t, o, hitsOf(t, 4, 1, "memory is getting low"), hitsOf(t, 9, 2, "killed")))
 	require.Empty(t, told(t, out))
 	require.EqualValues(t, 2, o.metrics.repeats.Value())
-	require.Equal(t, map[matcher.State]int{matcher.InIncident: 1}, o.state.Load().Open, "the state was restored")
+	require.Equal(t, map[openKind]int{{"memory", signatures.High, matcher.InIncident}: 1}, o.state.Load().Open, "the state was restored")
 }
 
 func TestOwnerTellsAfterARestartWhatItHadNot(t *testing.T) {

@@ -50,7 +50,7 @@ type tracker interface {
 	Restore(key, value []byte) error
 	Dirty(fn func(key, value []byte))
 	Stats() matcher.Stats
-	OpenStates(fn func(id string, state matcher.State))
+	OpenStates(fn func(matcher.OpenState))
 }
 
 var _ tracker = (*matcher.Tracker)(nil)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,18 +22,15 @@ type Publisher struct {
 	batches    prometheus.Counter
 	bytes      prometheus.Counter
 	summaries  sync.Pool // of *record.Summarizer
+	payloads   sync.Pool // of *[]byte
 }
 
 // NewPublisher makes a publisher that has at most inFlight batches under way which are not stored yet; 0 is the stream's default. It is
 // closed before the stream.
 func NewPublisher(s *stream.Stream, inFlight int, r prometheus.Registerer) (*Publisher, error) {
-	out, err := s.Publisher(stream.PublisherConfig{Stream: stream.Records, Readers: scanNames, Outstanding: inFlight})
-	if err != nil {
-		return nil, err
-	}
 	records, _ := s.Partitions()
 	p := &Publisher{
-		out: out, partitions: records,
+		partitions: records,
 		batches: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "forewarn", Subsystem: "pipeline", Name: "published_batches_total", Help: "Batches of collectors that were sent to RECORDS.",
 		}),
@@ -42,6 +38,14 @@ func NewPublisher(s *stream.Stream, inFlight int, r prometheus.Registerer) (*Pub
 			Namespace: "forewarn", Subsystem: "pipeline", Name: "published_bytes_total", Help: "Bytes of the batches that were sent to RECORDS.",
 		}),
 	}
+	out, err := s.Publisher(stream.PublisherConfig{
+		Stream: stream.Records, Readers: scanNames, Outstanding: inFlight,
+		Recycle: func(payload []byte) { p.payloads.Put(&payload) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.out = out
 	if r == nil {
 		return p, nil
 	}
@@ -59,7 +63,12 @@ func (p *Publisher) Emit(ctx context.Context, frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("publish a batch: %w", err)
 	}
-	if err := p.out.PublishRecords(ctx, RecordPartition(s.Source, p.partitions), batchID(&s), bytes.Clone(frame)); err != nil {
+	var payload []byte
+	if used, ok := p.payloads.Get().(*[]byte); ok {
+		payload = (*used)[:0]
+	}
+	payload = append(payload, frame...)
+	if err := p.out.PublishRecords(ctx, RecordPartition(s.Source, p.partitions), batchID(&s), payload); err != nil {
 		return fmt.Errorf("publish a batch of %s: %w", s.Source, err)
 	}
 	p.batches.Inc()

@@ -20,6 +20,7 @@ import (
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/store"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // alone is the pace of a partition whose only neighbour has nothing to do.
@@ -320,9 +321,10 @@ func TestMetricsAreCleanAndTold(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	m, err := newMetrics(r)
 	require.NoError(t, err)
-	m.tracker.read = func() (map[string]uint64, map[matcher.State]int) {
-		return map[string]uint64{"late": 3}, map[matcher.State]int{matcher.Forming: 2}
+	m.tracker.read = func() (map[string]uint64, map[openKind]int) {
+		return map[string]uint64{"late": 3}, map[openKind]int{{"a", signatures.High, matcher.Forming}: 2, {"b", signatures.Low, matcher.Forming}: 1}
 	}
+	m.tell(&matcher.Change{Warning: matcher.Warning{Signature: "a", Severity: signatures.High, State: matcher.InIncident, Lead: time.Hour}, Was: matcher.Forming}, []matcher.Reached{{Stage: "incident"}})
 	m.lag.WithLabelValues("HITS", "track-0").Set(1)
 	m.signatures.WithLabelValues("armed").Set(1)
 	m.scanned(100, 10, 1)

@@ -59,13 +59,14 @@ func StatusOf(b []byte) (Status, error) {
 func (m *Matcher) Status() Status {
 	p := m.program.Load()
 	losses, open := m.losses()
+	maps.DeleteFunc(losses, func(_ string, n uint64) bool { return n == 0 })
 	s := Status{
 		Instance: m.c.Instance, Version: m.c.Version, Began: m.began.UTC(), Time: m.c.Now().UTC(),
 		Program: p.Digest(), Signatures: p.Len(), Disarmed: p.Disarmed(), Refused: *m.refused.Load(),
 		Inputs: m.inputs.snapshot(), Open: map[string]int{}, Losses: losses, Dead: m.dead.last(), Store: m.c.Store.Sizes(),
 	}
-	for state, n := range open {
-		s.Open[string(state)] = n
+	for kind, n := range open {
+		s.Open[string(kind.State)] += n
 	}
 	for _, o := range m.owners {
 		if st := o.state.Load(); st != nil {
@@ -81,9 +82,11 @@ func (m *Matcher) Status() Status {
 // Hits returns how many hits were found.
 func (m *Matcher) Hits() uint64 { return m.metrics.hits.Value() }
 
-// losses sums what was lost, by what it was, and the open warnings. Counts of nothing are left out.
-func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
-	losses, open := map[string]uint64{}, map[matcher.State]int{}
+// losses sums what was lost, by what it was, and the open warnings. Counts of nothing are there too: a counter that appears with its first loss
+// shows no increase.
+func (m *Matcher) losses() (map[string]uint64, map[openKind]int) {
+	losses, open := map[string]uint64{}, map[openKind]int{}
+	addLosses(losses, &matcher.Stats{})
 	for _, o := range m.owners {
 		st := o.state.Load()
 		if st == nil {
@@ -91,8 +94,8 @@ func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
 		}
 		addLosses(losses, &st.Tracker)
 		if st.Active {
-			for state, n := range st.Open {
-				open[state] += n
+			for kind, n := range st.Open {
+				open[kind] += n
 			}
 		}
 	}
@@ -108,7 +111,6 @@ func (m *Matcher) losses() (map[string]uint64, map[matcher.State]int) {
 	} {
 		losses[what] += c.Value()
 	}
-	maps.DeleteFunc(losses, func(_ string, n uint64) bool { return n == 0 })
 	return losses, open
 }
 

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"cmp"
-	"maps"
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
@@ -19,23 +18,4 @@ func addLosses(to map[string]uint64, s *matcher.Stats) {
 	} {
 		to[what] += n
 	}
-}
-
-// openWarnings are the states of the warnings of one partition that are not over.
-type openWarnings map[string]matcher.State
-
-func (o openWarnings) take(w *matcher.Warning) {
-	if w.State.Final() {
-		delete(o, w.ID)
-		return
-	}
-	o[w.ID] = w.State
-}
-
-func (o openWarnings) counts() map[matcher.State]int {
-	n := map[matcher.State]int{}
-	for state := range maps.Values(o) {
-		n[state]++
-	}
-	return n
 }

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func teddyBlocks(text *byte, blocks int, tables *[4][2][16]byte, out *uint32)
-TEXT ·teddyBlocks(SB), NOSPLIT, $0-32
+// func findBlocks(text *byte, blocks int, tables *Tables, out *uint32)
+TEXT ·findBlocks(SB), NOSPLIT, $0-32
 	MOVQ text+0(FP), SI
 	MOVQ blocks+8(FP), CX
 	MOVQ tables+16(FP), BX
