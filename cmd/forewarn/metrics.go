@@ -13,7 +13,7 @@ func (r roles) String() string {
 	for _, x := range []struct {
 		name string
 		has  bool
-	}{{"collect", r.collect}, {"match", r.match}, {"notify", r.notify}} {
+	}{{"collect", r.collect}, {"match", r.match}, {"notify", r.notify}, {"console", r.console}} {
 		if x.has {
 			all = append(all, x.name)
 		}

@@ -50,9 +50,13 @@ func TestTheMetricsOfEveryRoleAreAsTheConventionsWant(t *testing.T) {
 		{roles{collect: true}, []string{"forewarn_collector_records_total", "forewarn_collector_connected", "forewarn_pipeline_published_batches_total"}},
 		{roles{match: true}, []string{"forewarn_pipeline_signatures", "forewarn_pipeline_open_warnings", "forewarn_pipeline_lag_messages"}},
 		{roles{notify: true}, []string{"forewarn_notify_warnings_total", "forewarn_notify_retries_total"}},
+		{roles{console: true}, []string{"forewarn_console_open_pages", "forewarn_console_dropped_warnings_total"}},
 	} {
 		t.Run(c.roles.String(), func(t *testing.T) {
 			s := settings{}
+			if c.roles.console {
+				s.Console.Listen = "127.0.0.1:0"
+			}
 			if c.roles.collect {
 				s.Files = files
 			}

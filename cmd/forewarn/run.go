@@ -111,7 +111,9 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 		if dryRun {
 			return g.dryRun(c.Context(), &s)
 		}
-		p := &process{globals: g, settings: s, roles: r}
+		served := r
+		served.console = r.console && s.Console.Listen != ""
+		p := &process{globals: g, settings: s, roles: served}
 		return p.run(c.Context())
 	}
 	return c
