@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -81,4 +82,37 @@ func TestAQuietNoticeChangesSlacksMessageAndTellsNoStep(t *testing.T) {
 		methods = append(methods, c.Method)
 	}
 	require.Equal(t, []string{"chat.postMessage", "chat.update", "chat.update", "chat.postMessage"}, methods)
+}
+
+// joined is the first revision of a warning that joins the thread of another one.
+func joined() Notice {
+	w := warning(1, matcher.Forming)
+	w.ID, w.KeyText = "0000000000000b0b", "shop/other"
+	n := Single(w)
+	n.Thread = warning(1, matcher.Forming).ID
+	return n
+}
+
+func TestSlackTellsAWarningThatJoinsTheThreadOfAnOlderOne(t *testing.T) {
+	s := newSink(t, "slack.json", answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1.1"}`})
+	bot := made(t, Destination{Type: "slack", TokenFile: secretFile(t, "xoxb-secret"), Channel: "C1", URLs: []string{s.URL + "/api"}}, Env{})
+	require.NoError(t, bot.Notify(t.Context(), Single(warning(5, matcher.Forming))))
+	require.NoError(t, bot.Notify(t.Context(), joined()))
+	calls := slackCalls(t, s)
+	require.Len(t, calls, 3, "its revision is lower, and it is another warning's")
+	require.Contains(t, calls[2].Text, "shop/other")
+}
+
+func TestMailsOfOneThreadHaveIDsOfTheirOwn(t *testing.T) {
+	e := made(t, Destination{Type: "email", SMTP: "h:25", From: "f@h", To: []string{"a@h"}}, Env{}).(*Email)
+	id := regexp.MustCompile(`(?m)^Message-ID: (.*)\r$`)
+	seen := map[string]bool{}
+	for _, n := range []Notice{Single(warning(1, matcher.Forming)), joined(), Single(warning(2, matcher.Imminent))} {
+		m, err := e.message(n)
+		require.NoError(t, err)
+		found := id.FindSubmatch(m)
+		require.NotNil(t, found)
+		require.False(t, seen[string(found[1])], "mail programs drop what has the id of another mail")
+		seen[string(found[1])] = true
+	}
 }

@@ -119,7 +119,7 @@ func (e *Email) message(n Notice) ([]byte, error) {
 	}
 	root := id("thread " + n.Thread)
 	own := id("notice " + n.ID)
-	first := n.single() && n.Warnings[0].Revision <= 1 // the thread's root itself
+	first := n.single() && n.Warnings[0].ID == n.Thread && n.Warnings[0].Revision <= 1 // the thread's root itself
 	if first {
 		own = root
 	}

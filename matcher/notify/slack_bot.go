@@ -31,6 +31,7 @@ type slackPlace struct {
 	TS       string        `json:"ts"`      // the message's own id
 	Notice   string        `json:"notice"`  // the last one that the message shows
 	Told     string        `json:"told"`    // the last one that the thread tells
+	Warning  string        `json:"warning,omitempty"` // what it told alone last, if it did
 	Revision uint32        `json:"revision,omitempty"`
 	State    matcher.State `json:"state"` // what the thread told last
 }
@@ -63,7 +64,7 @@ func (s *SlackBot) Notify(ctx context.Context, n Notice) error {
 		}
 	}
 	alone := n.single()
-	if alone && at.Revision > n.Warnings[0].Revision {
+	if alone && at.Warning == n.Warnings[0].ID && at.Revision > n.Warnings[0].Revision {
 		return nil // it comes again after a restart, and the message tells more already
 	}
 	first := at.TS == ""
@@ -73,7 +74,7 @@ func (s *SlackBot) Notify(ctx context.Context, n Notice) error {
 		}
 		at.Notice = n.ID
 		if alone {
-			at.Revision = n.Warnings[0].Revision
+			at.Warning, at.Revision = n.Warnings[0].ID, n.Warnings[0].Revision
 		}
 		if first || at.Told == "" {
 			at.Told, at.State = n.ID, worst(n) // the message itself tells the first step
