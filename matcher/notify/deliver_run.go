@@ -298,11 +298,14 @@ func (s *serving) begin(ctx context.Context) {
 	}
 	s.busy = true
 	s.tries++
-	n.Warnings = slices.Clone(n.Warnings)
+	n.Warnings, n.Also = slices.Clone(n.Warnings), slices.Clone(n.Also)
 	s.try(ctx, result{notice: n}, func(ctx context.Context) error {
 		if s.Prepare != nil {
 			for i := range n.Warnings {
 				s.Prepare(&n.Warnings[i])
+			}
+			for i := range n.Also {
+				s.Prepare(&n.Also[i])
 			}
 		}
 		return s.Notifier.Notify(ctx, n)

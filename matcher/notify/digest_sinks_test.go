@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 var (
@@ -115,4 +116,29 @@ func TestMailsOfOneThreadHaveIDsOfTheirOwn(t *testing.T) {
 		require.False(t, seen[string(found[1])], "mail programs drop what has the id of another mail")
 		seen[string(found[1])] = true
 	}
+}
+
+func TestAMessageInPlaceShowsWhatElseTheThreadHasOpen(t *testing.T) {
+	n := joined()
+	n.Warnings[0].State = matcher.Averted
+	other := warning(3, matcher.InIncident)
+	other.Severity = signatures.Critical
+	n.Also, n.More = []matcher.Warning{other}, 2
+	s := newSink(t, "slack.json", answer{status: 200, body: `{"ok":true,"channel":"C1","ts":"1.1"}`})
+	bot := made(t, Destination{Type: "slack", TokenFile: secretFile(t, "xoxb-secret"), Channel: "C1", URLs: []string{s.URL + "/api"}}, Env{})
+	require.NoError(t, bot.Notify(t.Context(), n))
+	body := string(s.calls(t)[0].body)
+	require.Contains(t, body, "3 more open")
+	require.Contains(t, body, "Also open")
+	require.Contains(t, body, color(matcher.InIncident))
+
+	p := newSink(t, "pagerduty.json", answer{status: 202})
+	pager := made(t, Destination{Type: "pagerduty", KeyFile: secretFile(t, routingKey), URLs: []string{p.URL}}, Env{})
+	require.NoError(t, pager.Notify(t.Context(), n))
+	n.Quiet = true
+	require.NoError(t, pager.Notify(t.Context(), n))
+	calls := p.calls(t)
+	require.Len(t, calls, 1, "what is quiet must not open again what somebody resolved by hand")
+	require.Contains(t, string(calls[0].body), `"severity":"critical"`, "the worst that is open, not what has ended")
+	require.Contains(t, string(calls[0].body), "also_open")
 }

@@ -15,12 +15,18 @@ type Notice struct {
 	Thread string `json:"thread"`
 	// Warnings are what it tells, the most urgent first; there is at least one.
 	Warnings []matcher.Warning `json:"warnings"`
+	// Also are warnings that the thread told before and that are open, the most urgent first, and More is how many there are besides: a message that takes the
+	// place of the one before must not hide them. Only a [Replacer] gets such.
+	Also []matcher.Warning `json:"also,omitempty"`
+	More int               `json:"more,omitempty"`
 	// Digest counts everything that is told here when that is more than Warnings shows; else nil.
 	Digest *Digest `json:"digest,omitempty"`
 	// Over says that everything that was told in this thread is closed.
 	Over bool `json:"over,omitempty"`
 	// Quiet says that there is nothing new in it for a person: it replaces what was told, without a sound. Only a [Replacer] gets such.
 	Quiet bool `json:"quiet,omitempty"`
+	// Loud says that the thread was silent for long, so that a Replacer must not hide in it what is new.
+	Loud bool `json:"loud,omitempty"`
 }
 
 // Replacer is a Notifier that puts a later notice of a thread in the place of an earlier one, so that it disturbs nobody.

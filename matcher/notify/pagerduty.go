@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ type pagerDutyLink struct {
 
 // Notify sends one event: 202 is taken, 429 and 5xx are worth another try, 400 never is.
 func (p *PagerDuty) Notify(ctx context.Context, n Notice) error {
+	if n.Quiet && !n.Over {
+		return nil // PagerDuty would call people again if somebody has resolved the incident by hand
+	}
 	body, err := p.event(n)
 	if err != nil {
 		return Permanent(err)
@@ -91,7 +95,7 @@ func (p *PagerDuty) event(n Notice) ([]byte, error) {
 		e.Action = "resolve"
 	}
 	e.Payload = &pagerDutyPayload{
-		Summary: clip(p.words.Title(n), maxPagerDutySummary), Source: cmp.Or(w.KeyText, "forewarn"), Severity: pagerDutySeverity(n), Timestamp: w.Time,
+		Summary: clip(n.stillOpen(p.words.Title(n)), maxPagerDutySummary), Source: cmp.Or(w.KeyText, "forewarn"), Severity: pagerDutySeverity(n), Timestamp: w.Time,
 		Component: w.Signature, Group: keyValue(w, "namespace"), Class: string(w.State),
 		Details: details(n, p.words),
 	}
@@ -128,8 +132,7 @@ func dedupKey(thread string) string {
 func pagerDutySeverity(n Notice) string {
 	all := []string{"critical", "error", "warning", "info"}
 	worst := len(all) - 1
-	for i := range n.Warnings {
-		w := &n.Warnings[i]
+	for _, w := range slices.Concat(n.Warnings, n.Also) {
 		at := map[signatures.Severity]int{signatures.Critical: 0, signatures.High: 1, signatures.Medium: 2}
 		rank, known := at[w.Severity]
 		if !known || w.State.Final() {
@@ -161,12 +164,17 @@ func details(n Notice, words *wording) map[string]any {
 	if n.Digest != nil {
 		out["digest"] = n.Digest
 	}
-	if !n.single() {
-		var all []string
-		for i := range n.Warnings {
-			all = append(all, strings.TrimSpace(entry(&n.Warnings[i])))
+	list := func(ws []matcher.Warning) (all []string) {
+		for i := range ws {
+			all = append(all, strings.TrimSpace(entry(&ws[i])))
 		}
-		out["warnings"] = all
+		return all
+	}
+	if len(n.Also) > 0 {
+		out["also_open"], out["more_open"] = list(n.Also), n.More
+	}
+	if !n.single() {
+		out["warnings"] = list(n.Warnings)
 		return out
 	}
 	w := &n.Warnings[0]

@@ -3,7 +3,6 @@ package notify
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
@@ -169,10 +168,12 @@ func (f *flush) mayTell(x *ready, alone bool) bool {
 
 // over leaves a group to the digest of its lane.
 func (f *flush) over(x *ready) {
-	x.g.Over = true
-	for _, it := range x.news {
-		it.Warning = brief(it.Warning)
+	if len(x.news) > 1 || f.waits() { // a digest of one shows it whole
+		for _, it := range x.news {
+			it.Warning = brief(it.Warning)
+		}
 	}
+	x.g.Over = true
 	if !f.lane.Due.IsZero() && !f.lane.Due.After(f.now) {
 		return // it goes with what is due
 	}
@@ -187,6 +188,16 @@ func (f *flush) over(x *ready) {
 	f.lane.Due = later(f.lane.Due, due)
 }
 
+// waits reports whether a group waits for the lane's digest.
+func (f *flush) waits() bool {
+	for _, g := range f.r.st.Groups {
+		if g.Over && f.r.manner(g.route).lane == f.name {
+			return true
+		}
+	}
+	return false
+}
+
 // shown is how many warnings a message shows when it tells of more.
 const shown = 5
 
@@ -199,11 +210,37 @@ func (f *flush) tell(x *ready, costs bool) {
 	x.g.Messages++
 	x.g.Last = f.now
 	f.told(x.news, len(n.Warnings))
-	n.Over = len(x.g.members) == 0
+	f.rest(&n, x.news, x.g)
 	if costs {
 		f.lane.Spent.spend(x.m.budget, f.now)
 	}
 	f.r.put(n)
+}
+
+// rest says what else than the news is open of what was told in a thread: that of these groups.
+func (f *flush) rest(n *Notice, news []*item, groups ...*group) {
+	n.Over = true
+	told := map[*item]bool{}
+	for _, it := range news {
+		told[it] = true
+	}
+	var open []*item
+	for _, g := range groups {
+		for _, it := range g.members {
+			if !it.Told.ever() {
+				continue // it is held back
+			}
+			n.Over = false
+			if f.r.o.Replaces && !told[it] {
+				open = append(open, it)
+			}
+		}
+	}
+	slices.SortFunc(open, byUrgency)
+	n.More = max(0, len(open)-shown)
+	for _, it := range open[:len(open)-n.More] {
+		n.Also = append(n.Also, brief(it.Warning))
+	}
 }
 
 func earliest(items []*item) *item {
@@ -226,112 +263,6 @@ func (f *flush) quiet(g *group) {
 		f.r.st.Outbox = append(f.r.st.Outbox, n)
 		g.Last = f.now
 	}
-}
-
-// digest tells everything that waits for it, when it is due and there is budget.
-func (f *flush) digest() {
-	ln := f.lane
-	if ln.Due.IsZero() || ln.Due.After(f.now) || f.full() {
-		return
-	}
-	var news []*item
-	var groups []*group
-	var m manner
-	for _, key := range slices.Sorted(maps.Keys(f.r.st.Groups)) {
-		g := f.r.st.Groups[key]
-		if !g.Over || f.r.manner(g.route).lane != f.name {
-			continue
-		}
-		groups, m = append(groups, g), f.r.manner(g.route)
-		news = append(news, f.r.news(g, f.now)...)
-	}
-	if len(groups) == 0 {
-		m = f.r.manner(everything)
-	}
-	room, next := ln.Spent.room(m.budget, f.now)
-	if room == 0 {
-		ln.Due, f.r.dirty = next, true
-		return
-	}
-	ln.Due, f.r.dirty = time.Time{}, true
-	for _, g := range groups {
-		g.Over = false
-	}
-	if len(news) == 0 && ln.Uncounted.Total == 0 {
-		return // what was to be told is held back by now
-	}
-	slices.SortFunc(news, byUrgency)
-	again := ln.Thread != "" && f.now.Sub(ln.Digest) <= 2*m.interval
-	if !again {
-		f.r.st.Serial++
-		ln.Thread = "digest-" + f.r.o.Destination + "-" + strconv.FormatUint(f.r.st.Serial, 10)
-	}
-	n := f.notice(ln.Thread, news, &ln.Uncounted)
-	ln.Uncounted, ln.Digest = uncounted{}, f.now
-	if len(groups) > few {
-		ln.Storm = f.now.Add(m.interval)
-	}
-	for _, g := range groups {
-		g.Digested, g.Last = true, f.now
-		g.Messages++
-	}
-	f.told(news, len(n.Warnings))
-	n.Over = true
-	for _, g := range f.r.st.Groups {
-		n.Over = n.Over && (!g.Digested || f.r.manner(g.route).lane != f.name)
-	}
-	if !again || !f.r.o.Replaces {
-		ln.Spent.spend(m.budget, f.now)
-	}
-	f.r.put(n)
-}
-
-// notice makes the message of several items, ordered by urgency.
-func (f *flush) notice(thread string, items []*item, more *uncounted) Notice {
-	n := Notice{Thread: thread}
-	for _, it := range items[:min(len(items), shown)] {
-		n.Warnings = append(n.Warnings, it.Warning)
-	}
-	if more != nil && more.Example != nil && len(items) == 0 {
-		n.Warnings = append(n.Warnings, *more.Example)
-	}
-	if len(items) == 1 && (more == nil || more.Total == 0) {
-		n.ID = Single(items[0].Warning).ID
-		return n
-	}
-	f.r.st.Serial++
-	n.ID = thread + "-n" + strconv.FormatUint(f.r.st.Serial, 10)
-	if len(items) > shown || more != nil && more.Total > 0 {
-		n.Digest = digestOf(items, more)
-	}
-	return n
-}
-
-func digestOf(items []*item, more *uncounted) *Digest {
-	d := &Digest{Total: len(items)}
-	u := uncounted{}
-	if more != nil {
-		u = *more
-		d.Total += u.Total
-	}
-	for i, it := range items {
-		w := &it.Warning
-		u.States = u.States.with(string(w.State))
-		u.Signatures = u.Signatures.with(w.Signature)
-		l := it.labels()
-		u.Namespaces = u.Namespaces.with(l["namespace"])
-		u.Nodes = u.Nodes.with(l["node"])
-		if i >= shown && len(d.Keys) < maxCounts {
-			d.Keys = append(d.Keys, w.Signature+" "+w.KeyText+" ("+string(w.State)+")")
-		}
-	}
-	for state, n := range u.States {
-		if !matcher.State(state).Final() {
-			d.Open += n
-		}
-	}
-	d.States, d.Signatures, d.Namespaces, d.Nodes = u.States.counts(), u.Signatures.counts(), u.Namespaces.counts(), u.Nodes.counts()
-	return d
 }
 
 // told notes what people know now; the first ones were shown, the others counted.

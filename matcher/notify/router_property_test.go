@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -35,6 +36,7 @@ type world struct {
 	decided map[string][]time.Time  // by lane
 	known   map[string][]knownState // what the person was told of each warning, in order
 	last    map[string]matcher.Warning
+	threads map[string]bool // what a destination that replaces has open
 }
 
 type knownState struct {
@@ -101,9 +103,20 @@ func (w *world) deliver() {
 
 func (w *world) learn(n Notice) {
 	require.NotEmpty(w.t, n.Warnings, n.ID)
+	if n.Over {
+		delete(w.threads, n.Thread)
+	} else if !n.Quiet {
+		w.threads[n.Thread] = true
+	}
 	if n.Quiet {
 		require.True(w.t, w.opts.Replaces)
 		return
+	}
+	require.True(w.t, w.opts.Replaces || n.rest() == 0)
+	for i := range n.Also {
+		told := w.known[n.Also[i].ID]
+		require.NotEmpty(w.t, told, "what it says besides was told before")
+		require.False(w.t, told[len(told)-1].state.Final(), "and is not over")
 	}
 	shown := map[string]bool{}
 	for i := range n.Warnings {
@@ -256,7 +269,7 @@ func play(t *testing.T, seed uint64) {
 	o, budget := options(t, rng)
 	w := &world{
 		t: t, rng: rng, opts: o, r: NewRouter(o), now: start, feed: lives(rng, 4+rng.IntN(18)), arrived: map[string]bool{},
-		decided: map[string][]time.Time{}, known: map[string][]knownState{}, last: map[string]matcher.Warning{}, holds: len(o.Inhibit) > 0,
+		decided: map[string][]time.Time{}, known: map[string][]knownState{}, last: map[string]matcher.Warning{}, threads: map[string]bool{}, holds: len(o.Inhibit) > 0,
 	}
 	for _, x := range w.feed {
 		w.last[x.ID] = x
@@ -307,6 +320,8 @@ func play(t *testing.T, seed uint64) {
 		require.Equal(t, last.State, told.state, "%s: the last thing that was told", id)
 	}
 	if o.Replaces {
+		open := slices.ContainsFunc(slices.Collect(maps.Values(w.r.st.Items)), func(it *item) bool { return it.Told.ever() })
+		require.True(t, open || len(w.threads) == 0, "everything is over, and these threads are not: %v", w.threads)
 		return // what replaces costs nothing
 	}
 	per := time.Duration(budget.Per)

@@ -77,6 +77,7 @@ type lane struct {
 	First     []time.Time `json:"first,omitempty"`  // of late: first messages of groups
 	Storm     time.Time   `json:"storm,omitzero"`   // until then new groups are told in digests
 	Thread    string      `json:"thread,omitempty"` // of the storm's digests
+	Open      bool        `json:"open,omitempty"`   // something that the thread told is not over
 	Digest    time.Time   `json:"digest,omitzero"`  // the last one
 	Due       time.Time   `json:"due,omitzero"`     // the next one
 	Since     time.Time   `json:"since,omitzero"`   // since when something waits for it

@@ -39,8 +39,8 @@ type slackMark struct {
 
 // slackNotice writes a notice: the headline above, the body in a coloured frame below it, and the links last.
 func slackNotice(n Notice, words *wording) slackText {
-	state := worst(n)
-	out := slackText{Text: picture(state) + " *" + escape(words.Title(n), slackLine) + "*"}
+	state := n.standing()
+	out := slackText{Text: picture(state) + " *" + escape(n.stillOpen(words.Title(n)), slackLine) + "*"}
 	body, own := words.Body(n)
 	switch {
 	case own:
@@ -48,7 +48,16 @@ func slackNotice(n Notice, words *wording) slackText {
 	case n.single():
 		body = slackBody(&n.Warnings[0])
 	default:
-		body = slackList(n)
+		body = slackList(n.Warnings)
+		if n.Digest != nil {
+			body += escape(n.Digest.Text(), slackSection)
+		}
+	}
+	if len(n.Also) > 0 {
+		body = strings.TrimRight(body, "\n") + "\n*Also open, told before:*\n" + slackList(n.Also)
+		if n.More > 0 {
+			body += fmt.Sprintf("and %d more\n", n.More)
+		}
 	}
 	var blocks []slackBlock
 	for _, part := range sections(body, slackSection) {
@@ -79,12 +88,12 @@ func slackBody(w *matcher.Warning) string {
 	return b.String()
 }
 
-func slackList(n Notice) string {
+func slackList(ws []matcher.Warning) string {
 	var b strings.Builder
-	for i := range n.Warnings {
-		w := &n.Warnings[i]
+	for i := range ws {
+		w := &ws[i]
 		if i == mostLines {
-			fmt.Fprintf(&b, "and %d more\n", len(n.Warnings)-i)
+			fmt.Fprintf(&b, "and %d more\n", len(ws)-i)
 			break
 		}
 		title := escape(oneLine(w.Title), 120)
@@ -92,9 +101,6 @@ func slackList(n Notice) string {
 			title = "<" + escape(p, slackLine) + "|" + strings.ReplaceAll(title, "|", "/") + ">"
 		}
 		fmt.Fprintf(&b, "%s *%s* %s (%s)\n", picture(w.State), title, escape(oneLine(keyText(w)), 120), w.Severity)
-	}
-	if n.Digest != nil {
-		b.WriteString(escape(n.Digest.Text(), slackSection))
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 
 // SlackBot posts as an app, with a bot's token of the scope chat:write. A thread of notices is one message in the channel, which is changed in place as
 // stages come (chat.postMessage, then chat.update), and each step is told in the message's thread. A step to imminent or incident is shown in
-// the channel too, because a message that changes in place calls nobody.
+// the channel too, because a message that changes in place calls nobody. What else the thread has open stays in the message.
 //
 // Where a thread's message is, and which notice it shows, is remembered after each call, so that a try which failed between two of them, or a restart, repeats
 // neither.
@@ -27,10 +27,10 @@ type SlackBot struct {
 
 // slackPlace is what is remembered of a thread.
 type slackPlace struct {
-	Channel  string        `json:"channel"` // its id, which chat.update wants even where a name was configured
-	TS       string        `json:"ts"`      // the message's own id
-	Notice   string        `json:"notice"`  // the last one that the message shows
-	Told     string        `json:"told"`    // the last one that the thread tells
+	Channel  string        `json:"channel"`           // its id, which chat.update wants even where a name was configured
+	TS       string        `json:"ts"`                // the message's own id
+	Notice   string        `json:"notice"`            // the last one that the message shows
+	Told     string        `json:"told"`              // the last one that the thread tells
 	Warning  string        `json:"warning,omitempty"` // what it told alone last, if it did
 	Revision uint32        `json:"revision,omitempty"`
 	State    matcher.State `json:"state"` // what the thread told last
@@ -138,7 +138,7 @@ func (s *SlackBot) step(ctx context.Context, n Notice, at slackPlace) error {
 		Broadcast bool   `json:"reply_broadcast,omitempty"`
 		Unfurl    bool   `json:"unfurl_links"`
 		Media     bool   `json:"unfurl_media"`
-	}{Text: text, Channel: at.Channel, Thread: at.TS, Broadcast: worse && (state == matcher.Imminent || state == matcher.InIncident)})
+	}{Text: text, Channel: at.Channel, Thread: at.TS, Broadcast: n.Loud || worse && (state == matcher.Imminent || state == matcher.InIncident)})
 	return err
 }
 

@@ -82,6 +82,24 @@ func worst(n Notice) matcher.State {
 	return state
 }
 
+// rest is how many warnings of its thread are open besides those that the notice tells.
+func (n *Notice) rest() int { return len(n.Also) + n.More }
+
+// standing returns the most urgent state of everything that the thread has open, and of what the notice tells.
+func (n *Notice) standing() matcher.State {
+	all := *n
+	all.Warnings = slices.Concat(n.Warnings, n.Also)
+	return worst(all)
+}
+
+// stillOpen adds to a title how many others of the thread are open.
+func (n *Notice) stillOpen(title string) string {
+	if n.rest() == 0 {
+		return title
+	}
+	return fmt.Sprintf("%s; %d more open", title, n.rest())
+}
+
 // PlainNotice is the notice in at most 1,000 characters: see [Plain]. Of several warnings it says one in a line.
 func PlainNotice(n Notice) string {
 	if n.single() {
