@@ -2,9 +2,7 @@ package notify
 
 import (
 	"cmp"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -32,6 +30,7 @@ type Router struct {
 
 	keyed, within map[string]string // groups by the places that their warnings are of, and that they lie in
 	records       map[uint64]string // groups by the records of evidence
+	forgotten     int               // items, since the groups that are gone were taken out of these
 	bonds         map[bond]map[string]bool
 }
 
@@ -328,6 +327,7 @@ func (r *Router) uncounted(w *matcher.Warning, l Labels, ln *lane, now time.Time
 // drop forgets an item.
 func (r *Router) drop(it *item) {
 	r.free(it)
+	r.forgotten++
 	delete(r.st.Items, it.Warning.ID)
 	g := r.st.Groups[it.Group]
 	if g == nil {
@@ -339,62 +339,6 @@ func (r *Router) drop(it *item) {
 	}
 	if len(g.members) == 0 {
 		delete(r.st.Groups, it.Group)
-	}
-}
-
-// hold notes what holds an item back; "" is nothing.
-func (r *Router) hold(it *item, by string) {
-	if by == "" {
-		r.free(it)
-		return
-	}
-	if it.Held == "" {
-		r.held++
-		if strings.HasPrefix(by, inhibitedBy) {
-			r.st.Counts.Inhibited++
-		} else {
-			r.st.Counts.Silenced++
-		}
-	}
-	it.Held = by
-}
-
-func (r *Router) free(it *item) {
-	if it.Held != "" {
-		r.held--
-		it.Held = ""
-	}
-}
-
-// recheckEvery is how often what is held back is looked at again; silences and windows end at any second.
-const recheckEvery = 5 * time.Second
-
-// unhold frees what is not held back any more.
-func (r *Router) unhold(now time.Time) {
-	if r.held == 0 || !r.recheck && now.Sub(r.checked) < recheckEvery {
-		return
-	}
-	r.recheck, r.checked = false, now
-	for _, id := range slices.Sorted(maps.Keys(r.st.Items)) {
-		it := r.st.Items[id]
-		if it.Held == "" {
-			continue
-		}
-		if by := r.holder(it, it.labels(), now); by != "" {
-			it.Held = by
-			continue
-		}
-		r.free(it)
-		r.dirty = true
-		if it.News.IsZero() {
-			continue
-		}
-		if r.direct {
-			r.put(Single(it.Warning))
-			r.drop(it)
-			continue
-		}
-		r.schedule(r.st.Groups[it.Group], it, now)
 	}
 }
 

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,30 +51,36 @@ func (r *Router) join(id string, it *item, g *group, l Labels) {
 	}
 	own, in := tokens(&it.Warning, l)
 	for _, t := range own {
-		r.index(r.keyed, t, it.Group)
+		index(r, r.keyed, t, it.Group)
 	}
 	for _, t := range in {
-		r.index(r.within, t, it.Group)
+		index(r, r.within, t, it.Group)
 	}
 	for i := range it.Warning.Evidence {
-		if e := it.Warning.Evidence[i].Record; e != 0 && len(r.records) < 4*r.o.MaxItems {
-			if _, known := r.st.Groups[r.records[e]]; !known {
-				r.records[e] = it.Group
-			}
+		if e := it.Warning.Evidence[i].Record; e != 0 {
+			index(r, r.records, e, it.Group)
 		}
 	}
 }
 
-// index files a group under a place, unless a group that is still there is filed under it.
-func (r *Router) index(at map[string]string, token, group string) {
-	if old, known := at[token]; known && r.st.Groups[old] != nil {
+// index files a group under what it may be found by, unless a group that is still there is filed under it. What there is no room for is not
+// filed.
+func index[K comparable](r *Router, at map[K]string, token K, group string) {
+	old, known := at[token]
+	if known && r.st.Groups[old] != nil {
 		return
 	}
-	if len(at) > 4*r.o.MaxItems { // what is gone is still filed
-		for t, g := range at {
-			if r.st.Groups[g] == nil {
-				delete(at, t)
-			}
+	if !known && len(at) >= 4*r.o.MaxItems {
+		if r.forgotten <= r.o.MaxItems/16 {
+			return // hardly anything that is filed is gone: it is not looked for each time
+		}
+		r.forgotten = 0
+		gone := func(group string) bool { return r.st.Groups[group] == nil }
+		maps.DeleteFunc(r.keyed, func(_, g string) bool { return gone(g) })
+		maps.DeleteFunc(r.within, func(_, g string) bool { return gone(g) })
+		maps.DeleteFunc(r.records, func(_ uint64, g string) bool { return gone(g) })
+		if len(at) >= 4*r.o.MaxItems {
+			return
 		}
 	}
 	at[token] = group

@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
@@ -79,4 +81,60 @@ func (r *Router) bind(id string, b bond) {
 		r.bonds[b] = map[string]bool{}
 	}
 	r.bonds[b][id] = true
+}
+
+// hold notes what holds an item back; "" is nothing.
+func (r *Router) hold(it *item, by string) {
+	if by == "" {
+		r.free(it)
+		return
+	}
+	if it.Held == "" {
+		r.held++
+		if strings.HasPrefix(by, inhibitedBy) {
+			r.st.Counts.Inhibited++
+		} else {
+			r.st.Counts.Silenced++
+		}
+	}
+	it.Held = by
+}
+
+func (r *Router) free(it *item) {
+	if it.Held != "" {
+		r.held--
+		it.Held = ""
+	}
+}
+
+// recheckEvery is how often what is held back is looked at again; silences and windows end at any second.
+const recheckEvery = 5 * time.Second
+
+// unhold frees what is not held back any more.
+func (r *Router) unhold(now time.Time) {
+	if r.held == 0 || !r.recheck && now.Sub(r.checked) < recheckEvery {
+		return
+	}
+	r.recheck, r.checked = false, now
+	for _, id := range slices.Sorted(maps.Keys(r.st.Items)) {
+		it := r.st.Items[id]
+		if it.Held == "" {
+			continue
+		}
+		if by := r.holder(it, it.labels(), now); by != "" {
+			it.Held = by
+			continue
+		}
+		r.free(it)
+		r.dirty = true
+		if it.News.IsZero() {
+			continue
+		}
+		if r.direct {
+			r.put(Single(it.Warning))
+			r.drop(it)
+			continue
+		}
+		r.schedule(r.st.Groups[it.Group], it, now)
+	}
 }

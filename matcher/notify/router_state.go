@@ -189,7 +189,12 @@ func (r *Router) rebuild() {
 		if it.Route = r.o.Routes.follow(r.o.Destination, &it.Warning, l); it.Route == noRoute {
 			it.Route = everything // the routes changed: it keeps its place
 		}
-		if it.Group == "" {
+		switch {
+		case r.direct:
+			r.alone(it)
+			continue
+		case it.Group == "":
+			r.place(id, it, l) // it was told alone before the routes changed
 			continue
 		}
 		g := r.st.Groups[it.Group]
@@ -200,6 +205,10 @@ func (r *Router) rebuild() {
 		g.route = it.Route
 		r.join(id, it, g, l)
 	}
+	if r.direct {
+		clear(r.st.Groups)
+		clear(r.st.Lanes)
+	}
 	r.held = 0
 	for _, it := range r.st.Items {
 		if it.Held != "" {
@@ -207,6 +216,18 @@ func (r *Router) rebuild() {
 		}
 	}
 	r.recheck = true
+}
+
+// alone makes an item that of a destination which is told of each warning alone. The routes may have changed: what was gathered is told now.
+func (r *Router) alone(it *item) {
+	it.Group = ""
+	if it.Held != "" && !it.News.IsZero() {
+		return
+	}
+	if !it.News.IsZero() {
+		r.put(Single(it.Warning))
+	}
+	delete(r.st.Items, it.Warning.ID)
 }
 
 // labels are those of the item's warning as it is now.

@@ -253,3 +253,44 @@ func TestAStateOfAnotherFormatIsRefused(t *testing.T) {
 	require.ErrorContains(t, NewRouter(RouterOptions{Destination: "d"}).Restore(b), "format 99")
 	require.NoError(t, r.Restore(nil), "a new destination has none")
 }
+
+// TestRoutesMayChangeWhileWarningsAreOpen: a tool's route gets a group_by, or loses it, between two starts.
+func TestRoutesMayChangeWhileWarningsAreOpen(t *testing.T) {
+	grouped, problems := CompileRoutes([]Route{{To: []string{"d"}, GroupBy: []string{"signature"}, GroupWait: duration(time.Minute)}}, []string{"d"})
+	require.Empty(t, problems)
+	s, err := NewSilence(Silence{Match: []string{"id=held"}, By: "x", Comment: "y", End: start.Add(time.Hour)}, start)
+	require.NoError(t, err)
+	begin := func(o RouterOptions) []byte {
+		r := NewRouter(o)
+		r.Silences([]Silence{s})
+		for _, id := range []string{"held", "free"} {
+			r.Take(of(id, "s", matcher.Forming, 1), 0, start)
+			r.Advance(start)
+		}
+		b, err := r.Encode()
+		require.NoError(t, err)
+		return b
+	}
+	told := func(o RouterOptions, stored []byte) (ids []string) {
+		r := NewRouter(o)
+		require.NoError(t, r.Restore(stored))
+		for i := range 120 {
+			r.Advance(start.Add(time.Duration(i) * time.Minute))
+			for n, ok := r.Next(); ok; n, ok = r.Next() {
+				ids = append(ids, idsOf(n.Warnings)...)
+				r.Done(n.ID)
+			}
+		}
+		if n := r.Take(of("held", "s", matcher.Averted, 2), 0, start.Add(3*time.Hour)); n != nil {
+			ids = append(ids, "end")
+		}
+		r.Advance(start.Add(4 * time.Hour))
+		if _, ok := r.Next(); ok {
+			ids = append(ids, "end")
+		}
+		return ids
+	}
+	tool, group := RouterOptions{Destination: "d"}, RouterOptions{Destination: "d", Routes: grouped}
+	require.Equal(t, []string{"held", "end"}, told(group, begin(tool)), "what a silence held back")
+	require.ElementsMatch(t, []string{"held", "free", "end"}, told(tool, begin(group)), "and what was gathered")
+}

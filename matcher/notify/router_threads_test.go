@@ -117,3 +117,23 @@ func TestWhatIsToldAloneAfterItWaitedForTheBudgetIsTheWholeWarning(t *testing.T)
 	require.Len(t, told, 1)
 	require.NotEmpty(t, told[0].Warnings[0].Remedies, "it says what to do")
 }
+
+func TestRecordsStillRelateWarningsAfterManyWereSeen(t *testing.T) {
+	d := newDesk(t, RouterOptions{MaxItems: 4})
+	seen := func(id string, record uint64) matcher.Warning {
+		w := of(id, "s"+id, matcher.Forming, 1)
+		w.Opened = d.now
+		w.Evidence = []matcher.Evidence{{Record: record}}
+		return w
+	}
+	for i := range uint64(40) {
+		w := seen("w", 100+i)
+		w.ID += string(rune('a' + i))
+		over := w
+		over.Revision, over.State = 2, matcher.Averted
+		d.notices(20*time.Minute, w, over)
+	}
+	d.notices(time.Minute, seen("a", 7))
+	d.notices(time.Minute, seen("b", 7))
+	require.Equal(t, d.r.st.Items["a"].Group, d.r.st.Items["b"].Group)
+}
