@@ -79,7 +79,7 @@ func (p *process) openFeeds(ctx context.Context) error {
 			return err
 		}
 		o := p.routerOptions(&d)
-		goes := func(w *matcher.Warning) bool { return o.Goes(w, p.silences.now(), time.Now()) }
+		goes := func(w *matcher.Warning) (goes, held bool) { return o.Goes(w, p.silences.now(), time.Now()) }
 		if t, ok := d.notifier.(notify.Ticker); ok {
 			last, err := p.stream.LastSeq(ctx, stream.Warnings, stream.WarningsSubject)
 			if err != nil {
@@ -89,11 +89,9 @@ func (p *process) openFeeds(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			for i := range told {
-				p.dress(&told[i])
-			}
-			t.Prime(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() || !goes(&w) }))
-			d.notifier = &informed{Ticker: t, stream: p.stream, wants: goes, dress: p.dress, last: last}
+			i := &informed{Ticker: t, stream: p.stream, goes: goes, dress: p.dress, last: last}
+			i.learn(slices.DeleteFunc(told, func(w matcher.Warning) bool { return w.State.Final() }))
+			d.notifier = i
 		}
 		p.deliveries = append(p.deliveries, delivery{&notify.Deliverer{
 			Name: d.name, Notifier: d.notifier, Feed: feed, Prepare: p.dress, Log: p.log,
@@ -118,36 +116,6 @@ func (p *process) routerOptions(d *destination) notify.RouterOptions {
 		o.Routes = notify.Routes{} // they name other destinations
 	}
 	return o
-}
-
-// informed is a Ticker that learns before each tick what was told meanwhile. Several processes may serve one destination, and the
-// one that waits is given nothing: it would repeat for ever what was open when it started.
-type informed struct {
-	notify.Ticker
-	stream *stream.Stream
-	wants  func(*matcher.Warning) bool
-	dress  func(*matcher.Warning)
-	last   uint64 // the message of WARNINGS up to which it knows
-}
-
-// Tick implements notify.Ticker.
-func (i *informed) Tick(ctx context.Context, now time.Time) error {
-	var news []matcher.Warning
-	err := i.stream.Read(ctx, stream.Warnings, stream.WarningsSubject, i.last+1, 0, func(m stream.Message) error {
-		i.last = m.Seq
-		if told, err := pipeline.DecodeWarning(m.Data); err == nil && (i.wants == nil || i.wants(&told.Warning)) {
-			if i.dress != nil {
-				i.dress(&told.Warning)
-			}
-			news = append(news, told.Warning)
-		}
-		return nil
-	})
-	i.Prime(news)
-	if err != nil {
-		return fmt.Errorf("learn what was told: %w", err) // repeating what may be over is worse than being late
-	}
-	return i.Ticker.Tick(ctx, now)
 }
 
 // runNotify delivers to every destination until ctx ends.

@@ -98,7 +98,7 @@ func TestAWaitingNotifierLearnsWhatIsOver(t *testing.T) {
 		require.NoError(t, out.Flush(t.Context()))
 	}
 	r := &remembering{}
-	i := &informed{Ticker: r, stream: s, wants: func(w *matcher.Warning) bool { return w.Severity == signatures.High }}
+	i := &informed{Ticker: r, stream: s, goes: func(w *matcher.Warning) (bool, bool) { return w.Severity == signatures.High, false }}
 	require.NoError(t, i.Tick(t.Context(), time.Now()), "there is nothing to learn")
 	tell(1, matcher.Forming, signatures.High)
 	require.NoError(t, i.Tick(t.Context(), time.Now()))
@@ -109,4 +109,30 @@ func TestAWaitingNotifierLearnsWhatIsOver(t *testing.T) {
 	require.NoError(t, out.Close(t.Context()))
 	require.Len(t, r.primed, 2)
 	require.Equal(t, matcher.Averted, r.primed[1].State)
+}
+
+// TestAWaitingNotifierKnowsWhatSilencesHoldBack: it repeats what it must when its turn comes, and nothing that is over.
+func TestAWaitingNotifierKnowsWhatSilencesHoldBack(t *testing.T) {
+	t.Parallel()
+	silent := false
+	r := &remembering{}
+	i := &informed{Ticker: r, goes: func(*matcher.Warning) (bool, bool) { return true, silent }}
+	hear := func(id string, revision uint32, state matcher.State) (told []string) {
+		r.primed = nil
+		i.learn([]matcher.Warning{{ID: id, Revision: revision, State: state}})
+		for _, w := range r.primed {
+			told = append(told, w.ID+" "+string(w.State))
+		}
+		return told
+	}
+	require.Equal(t, []string{"a forming"}, hear("a", 1, matcher.Forming))
+	silent = true
+	require.Empty(t, hear("a", 2, matcher.Imminent))
+	require.Equal(t, []string{"a averted"}, hear("a", 3, matcher.Averted), "else it would be repeated for ever")
+	require.Empty(t, hear("b", 1, matcher.Forming))
+	require.Empty(t, hear("b", 2, matcher.Averted), "nobody was told of it")
+	require.Empty(t, hear("c", 1, matcher.Forming))
+	silent = false
+	require.Equal(t, []string{"d forming", "c forming"}, hear("d", 1, matcher.Forming), "c is free")
+	require.Empty(t, i.held)
 }

@@ -61,13 +61,13 @@ func NewRouter(o RouterOptions) *Router {
 // Direct reports whether every revision is told alone and at once, so that Take returns its notice.
 func (r *Router) Direct() bool { return r.direct }
 
-// Goes reports whether a warning goes to the destination and nothing holds it back at a time. It is safe for concurrent use.
-func (o *RouterOptions) Goes(w *matcher.Warning, silences []Silence, now time.Time) bool {
+// Goes reports whether a warning goes to the destination, and whether something holds it back at a time. It is safe for concurrent use.
+func (o *RouterOptions) Goes(w *matcher.Warning, silences []Silence, now time.Time) (goes, held bool) {
 	if o.Wants != nil && !o.Wants(w) {
-		return false
+		return false, false
 	}
 	l := LabelsOf(w)
-	return o.Routes.follow(o.Destination, w, l) != noRoute && HeldBy(l, silences, o.Maintenance, now) == ""
+	return o.Routes.follow(o.Destination, w, l) != noRoute, HeldBy(l, silences, o.Maintenance, now) != ""
 }
 
 // HeldBy says which silence or maintenance window holds back a warning with these labels at a time; "" when none does.
