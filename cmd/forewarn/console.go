@@ -44,7 +44,7 @@ func (p *process) openConsole(ctx context.Context) error {
 	var err error
 	p.view = &console.View{}
 	p.console, err = console.New(console.Config{
-		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Archive: p.revisionsOf, Held: p.heldBy, Now: p.clock, Log: p.log, Version: version,
+		Options: p.settings.Console, View: p.view, Facts: consoleFacts{p}, Book: p.book, Archive: p.revisionsOf, Held: p.heldBy(p.settings.windows()), Now: p.clock, Log: p.log, Version: version,
 		Arms: &consoleArms{p: p}, Scores: p.book.Scorecards, Runner: consoleRunner(ctx, p.globals),
 	})
 	if err != nil {
@@ -62,9 +62,11 @@ func (p *process) openConsole(ctx context.Context) error {
 	return err
 }
 
-// heldBy says which silence keeps a warning from people, or "".
-func (p *process) heldBy(w *matcher.Warning) string {
-	return notify.HeldBy(notify.LabelsOf(w), p.silences.now(), nil, time.Now())
+// heldBy makes what says which silence or maintenance window keeps a warning from people, or "".
+func (p *process) heldBy(windows []notify.Window) func(*matcher.Warning) string {
+	return func(w *matcher.Warning) string {
+		return notify.HeldBy(notify.LabelsOf(w), p.silences.now(), windows, time.Now())
+	}
 }
 
 // revisionsOf reads all that WARNINGS still keeps of one warning.

@@ -30,12 +30,12 @@ func newWarnings(g *globals) *cobra.Command {
 				}
 				ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.Retracted || !all && w.State.Final() })
 				slices.SortFunc(ws, func(a, b matcher.Warning) int { return a.Opened.Compare(b.Opened) })
-				list, err := silencesOf(ctx, o.stream)
+				kept, err := silencesOf(ctx, o.stream)
 				if err != nil {
 					return err
 				}
 				var held overview
-				held.silence(ws, list, time.Now())
+				held.silence(ws, kept.list, s.windows(), time.Now())
 				return g.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error {
 					if len(ws) == 0 {
 						_, err := fmt.Fprintln(w, "no open warning; forewarn status tells whether everything was seen")

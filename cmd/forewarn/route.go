@@ -16,6 +16,7 @@ import (
 	"github.com/forewarn/forewarn/collector/stream"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
+	"github.com/forewarn/forewarn/matcher/sightings"
 	"github.com/forewarn/forewarn/signatures"
 )
 
@@ -41,6 +42,12 @@ func (s *settings) rules() (r rules, problems []notify.Problem) {
 	problems = append(problems, more...)
 	r.maintenance, more = notify.CompileMaintenance(s.Maintenance)
 	return r, append(problems, more...)
+}
+
+// windows are the maintenance windows, which were checked when they were read.
+func (s *settings) windows() []notify.Window {
+	all, _ := notify.CompileMaintenance(s.Maintenance)
+	return all
 }
 
 // checkRules finds mistakes in routes, inhibitions and maintenance windows.
@@ -190,6 +197,7 @@ type deliveryStatus struct {
 	Time         time.Time           `json:"time"`
 	Stopped      bool                `json:"stopped,omitempty"`
 	Destinations []destinationStatus `json:"destinations"`
+	Sightings    *sightings.Status   `json:"sightings,omitempty"`
 }
 
 type destinationStatus struct {
@@ -212,6 +220,9 @@ func (p *process) tellDeliveries(ctx context.Context) {
 	failing := false
 	put := func(ctx context.Context) {
 		st.Time, st.Destinations = time.Now().UTC(), nil
+		if p.keeper != nil {
+			st.Sightings = new(p.keeper.Status())
+		}
 		for _, d := range p.deliveries {
 			st.Destinations = append(st.Destinations, destinationStatus{d.Name, d.Counts()})
 		}
@@ -263,6 +274,11 @@ func deliveryTable(w io.Writer, processes []deliveryStatus, quiet []silenced, no
 			if d.LastError != "" {
 				notes = append(notes, fmt.Sprintf("  %s, last error: %s", d.Name, strings.ReplaceAll(d.LastError, "\n", "\n    ")))
 			}
+		}
+	}
+	for i := range processes {
+		if s := processes[i].Sightings; s != nil && s.Failed > 0 {
+			notes = append(notes, fmt.Sprintf("  sightings, %s: %s, each tried again, last error: %s", processes[i].Instance, plural(s.Failed, "failure"), strings.ReplaceAll(s.LastError, "\n", "\n    ")))
 		}
 	}
 	for _, x := range quiet {

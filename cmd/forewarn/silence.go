@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -84,7 +82,7 @@ new silence is printed.`,
 	c.Flags().StringVar(&start, "start", "", "when it begins (RFC 3339); now without it")
 	c.Flags().StringVar(&end, "end", "", "when it ends (RFC 3339)")
 	c.Flags().DurationVar(&lasts, "for", 0, "how long it lasts, such as 2h; instead of --end")
-	c.Flags().StringVar(&by, "by", currentUser(), "who silences")
+	c.Flags().StringVar(&by, "by", whoAmI(), "who silences")
 	c.Flags().StringVar(&comment, "comment", "", "why; whoever is told when it ends reads it")
 	c.Flags().Lookup("by").DefValue = "the user's name"
 	return c
@@ -99,13 +97,14 @@ func newSilenceList(g *globals) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return g.withStream(c.Context(), &f, func(ctx context.Context, st *stream.Stream) error {
-				all, err := silencesOf(ctx, st)
+				kept, err := silencesOf(ctx, st)
 				if err != nil {
 					return err
 				}
+				kept.tellDamaged(g.err)
 				now := time.Now()
 				list := []notify.Silence{}
-				for _, s := range all {
+				for _, s := range kept.list {
 					if expired || s.State(now) != "expired" {
 						list = append(list, s)
 					}
@@ -137,13 +136,18 @@ func newSilenceExpire(g *globals) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, ids []string) error {
 			return g.withStream(c.Context(), &f, func(ctx context.Context, st *stream.Stream) error {
-				all, err := silencesOf(ctx, st)
+				kept, err := silencesOf(ctx, st)
 				if err != nil {
 					return err
 				}
-				now := time.Now().UTC()
+				all, now := kept.list, time.Now().UTC()
 				var chosen []notify.Silence
+				var damaged []string
 				for _, id := range ids { // all or none
+					if kept.damaged[id] != nil {
+						damaged = append(damaged, id)
+						continue
+					}
 					i := slices.IndexFunc(all, func(s notify.Silence) bool { return s.ID == id })
 					switch {
 					case i < 0:
@@ -161,20 +165,16 @@ func newSilenceExpire(g *globals) *cobra.Command {
 						return err
 					}
 				}
-				_, err = fmt.Fprintf(g.err, "%s ended\n", plural(uint64(len(chosen)), "silence"))
+				if err := st.RemoveSilences(ctx, damaged...); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(g.err, "%s ended\n", plural(uint64(len(ids)), "silence"))
 				return err
 			})
 		},
 	}
 	f.connection(c.Flags())
 	return c
-}
-
-func currentUser() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return os.Getenv("USER")
 }
 
 // withStream connects to the stream of a running forewarn for a moment.
@@ -200,39 +200,55 @@ func putSilence(ctx context.Context, st *stream.Stream, s *notify.Silence) error
 	return st.PutSilence(ctx, s.ID, b)
 }
 
-// silencesOf returns all silences that are kept, the one that ends first in front.
-func silencesOf(ctx context.Context, st *stream.Stream) ([]notify.Silence, error) {
-	raw, err := st.Silences(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return decodeSilences(raw)
+// keptSilences are the silences that are kept: the one that ends first in front, and why others, by their ids, cannot be read.
+type keptSilences struct {
+	list    []notify.Silence
+	damaged map[string]error
 }
 
-func decodeSilences(raw map[string][]byte) (all []notify.Silence, err error) {
-	var errs []error
+// silencesOf returns all silences that are kept.
+func silencesOf(ctx context.Context, st *stream.Stream) (keptSilences, error) {
+	raw, err := st.Silences(ctx)
+	if err != nil {
+		return keptSilences{}, err
+	}
+	return decodeSilences(raw), nil
+}
+
+func decodeSilences(raw map[string][]byte) keptSilences {
+	k := keptSilences{damaged: map[string]error{}}
 	for _, id := range slices.Sorted(maps.Keys(raw)) {
 		s, err := notify.DecodeSilence(raw[id])
 		if err != nil {
-			errs = append(errs, err)
+			k.damaged[id] = err
 			continue
 		}
-		all = append(all, s)
+		k.list = append(k.list, s)
 	}
-	slices.SortStableFunc(all, func(a, b notify.Silence) int { return a.End.Compare(b.End) })
-	return all, errors.Join(errs...)
+	slices.SortStableFunc(k.list, func(a, b notify.Silence) int { return a.End.Compare(b.End) })
+	return k
+}
+
+// tellDamaged says which silences hold nothing back.
+func (k *keptSilences) tellDamaged(w io.Writer) {
+	for _, id := range slices.Sorted(maps.Keys(k.damaged)) {
+		_, _ = fmt.Fprintf(w, "forewarn: silence %s cannot be read and holds nothing back: `forewarn silence expire %s` removes it: %v\n", id, id, k.damaged[id])
+	}
 }
 
 // sweepSilences removes those that ended long ago.
 func sweepSilences(ctx context.Context, st *stream.Stream, now time.Time) error {
-	all, err := silencesOf(ctx, st)
+	kept, err := silencesOf(ctx, st)
+	if err != nil {
+		return err
+	}
 	var old []string
-	for _, s := range all {
+	for _, s := range kept.list {
 		if now.Sub(s.End) > notify.SilenceKeep {
 			old = append(old, s.ID)
 		}
 	}
-	return errors.Join(err, st.RemoveSilences(ctx, old...))
+	return st.RemoveSilences(ctx, old...)
 }
 
 // silences are those of now, as a process that delivers knows them.
@@ -259,11 +275,11 @@ func (p *process) openSilences(ctx context.Context) error {
 
 // takeSilences replaces the silences that are known. One that cannot be read holds nothing back.
 func (p *process) takeSilences(raw map[string][]byte) {
-	list, err := decodeSilences(raw)
-	if err != nil {
-		p.log.Warn("a silence cannot be read and holds nothing back: expire it and add it again", "error", err)
+	kept := decodeSilences(raw)
+	for id, err := range kept.damaged {
+		p.log.Warn("a silence cannot be read and holds nothing back: expire it and add it again", "silence", id, "error", err)
 	}
-	p.silences.list.Store(&list)
+	p.silences.list.Store(&kept.list)
 }
 
 // watchSilences follows the silences until ctx ends.

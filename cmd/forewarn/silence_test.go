@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/matcher/sightings"
 )
 
 func TestSilencesAreKeptInNATSHoldBackAndTellAtTheirEnd(t *testing.T) {
@@ -169,4 +172,57 @@ maintenance:
 	} {
 		require.Contains(t, a.err, want)
 	}
+}
+
+// TestADamagedSilenceStopsNothing: somebody else wrote into the bucket.
+func TestADamagedSilenceStopsNothing(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	s, err := stream.Open(t.Context(), stream.Options{DataDir: home})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	require.NoError(t, s.PutSilence(t.Context(), "bad", []byte("nonsense")))
+	good := strings.TrimSpace(cli(t, "silence", "add", "--data-dir", home, "--for", "1h", "--comment", "new disks", "--by", "ada", "node=worker-3").out)
+	list := cli(t, "silence", "list", "--data-dir", home)
+	require.Zero(t, list.code, list.err)
+	require.Contains(t, list.out, good)
+	require.Contains(t, list.err, "silence expire bad")
+	warnings := cli(t, "warnings", "--data-dir", home)
+	require.Zero(t, warnings.code, warnings.err)
+	require.Zero(t, cli(t, "status", "--data-dir", home).code)
+	ended := cli(t, "silence", "expire", "--data-dir", home, good, "bad")
+	require.Zero(t, ended.code, ended.err)
+	require.Contains(t, ended.err, "2 silences ended")
+	require.Empty(t, cli(t, "silence", "list", "--data-dir", home).err, "the damaged one is gone")
+}
+
+func TestStatusTellsWhatMaintenanceHoldsBackAndThatSightingsFail(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	s, err := stream.Open(t.Context(), stream.Options{DataDir: home})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.EnsureStreams(t.Context()))
+	publish, err := s.Publisher(stream.PublisherConfig{})
+	require.NoError(t, err)
+	w := matcher.Warning{
+		ID: "00c0ffee00c0ffee", Revision: 1, Signature: "pod-trouble", Title: "trouble", State: matcher.Forming, Severity: "high", Total: 1, Opened: time.Now(), Time: time.Now(),
+	}
+	body, err := pipeline.EncodeWarning(&matcher.Change{Warning: w})
+	require.NoError(t, err)
+	require.NoError(t, publish.PublishWarning(t.Context(), pipeline.WarningID(w.ID, 1), body))
+	require.NoError(t, publish.Close(t.Context()))
+	told, err := json.Marshal(deliveryStatus{
+		Instance: "one", Time: time.Now(), Sightings: &sightings.Status{Failed: 2, LastError: "follow sightings: no room"},
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.PutStatus(t.Context(), stream.StatusKey(notifyStatus, "one"), told))
+	config := filepath.Join(t.TempDir(), "forewarn.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("maintenance:\n  - {name: upgrade, from: '00:00', to: '00:00'}\n"), 0o600))
+	status := cli(t, "status", "--data-dir", home, "--config", config)
+	require.Zero(t, status.code, status.err)
+	require.Contains(t, status.out, "by maintenance upgrade")
+	require.Contains(t, status.out, "sightings, one: 2 failures")
+	require.Contains(t, status.out, "no room")
 }

@@ -50,7 +50,7 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 				return err
 			}
 			defer func() { _ = st.Close() }() // nothing is under way
-			o, err := readOverview(ctx, st)
+			o, err := readOverview(ctx, st, s.windows())
 			if err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ is, everything that was lost, late or evicted, and the open warnings: enough to 
 }
 
 // readOverview reads from the stream what `forewarn status` tells.
-func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
+func readOverview(ctx context.Context, st *stream.Stream, windows []notify.Window) (*overview, error) {
 	raw, err := st.Statuses(ctx)
 	if err != nil {
 		return nil, err
@@ -76,11 +76,11 @@ func readOverview(ctx context.Context, st *stream.Stream) (*overview, error) {
 		return nil, err
 	}
 	o.fill(ws)
-	list, err := silencesOf(ctx, st)
-	if err != nil && list == nil {
+	kept, err := silencesOf(ctx, st)
+	if err != nil {
 		return nil, err
 	}
-	o.silence(ws, list, time.Now())
+	o.silence(ws, kept.list, windows, time.Now())
 	return o, nil
 }
 
@@ -131,13 +131,13 @@ type silenced struct {
 	By      string `json:"by"`
 }
 
-// silence notes which open warnings a silence holds back.
-func (o *overview) silence(ws []matcher.Warning, list []notify.Silence, now time.Time) {
+// silence notes which open warnings a silence or a maintenance window holds back.
+func (o *overview) silence(ws []matcher.Warning, list []notify.Silence, windows []notify.Window, now time.Time) {
 	for i := range ws {
 		if ws[i].State.Final() {
 			continue
 		}
-		if by := notify.HeldBy(notify.LabelsOf(&ws[i]), list, nil, now); by != "" {
+		if by := notify.HeldBy(notify.LabelsOf(&ws[i]), list, windows, now); by != "" {
 			o.Silenced = append(o.Silenced, silenced{ws[i].ID, ws[i].Signature + " " + ws[i].KeyText, by})
 		}
 	}

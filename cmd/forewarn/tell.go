@@ -29,7 +29,7 @@ func (p *process) tell(mux *http.ServeMux) {
 			_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
 		})
 	}
-	answer("/overview", func(r *http.Request) (any, error) { return readOverview(r.Context(), p.stream) })
+	answer("/overview", func(r *http.Request) (any, error) { return readOverview(r.Context(), p.stream, p.settings.windows()) })
 	answer("/warnings", func(r *http.Request) (any, error) {
 		ws, err := pipeline.Latest(r.Context(), p.stream)
 		ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.Retracted })

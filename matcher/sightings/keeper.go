@@ -56,6 +56,24 @@ type Keeper struct {
 	Every, ShareEvery time.Duration
 
 	counted, given, failed atomic.Uint64
+	lastError              atomic.Pointer[string]
+}
+
+// Status says what became of sightings in this process.
+type Status struct {
+	Counted   uint64 `json:"counted"`  // finished warnings that it counted or corrected
+	Feedback  uint64 `json:"feedback"` // what people said through it
+	Failed    uint64 `json:"failed"`   // times that sightings could not be followed, stored or shared, and were tried again
+	LastError string `json:"last_error,omitempty"`
+}
+
+// Status may be called at any time, from any goroutine.
+func (k *Keeper) Status() Status {
+	s := Status{Counted: k.counted.Load(), Feedback: k.given.Load(), Failed: k.failed.Load()}
+	if e := k.lastError.Load(); e != nil {
+		s.LastError = *e
+	}
+	return s
 }
 
 const (
@@ -142,6 +160,10 @@ func (k *Keeper) again(ctx context.Context, what string, do func() error) error 
 			wait = time.Second
 		}
 		k.failed.Add(1)
+		if err != nil {
+			text := what + ": " + err.Error()
+			k.lastError.Store(&text)
+		}
 		k.Log.Warn("sightings are behind; it is tried again", "what", what, "in", wait, "error", err)
 		select {
 		case <-ctx.Done():

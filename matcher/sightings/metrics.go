@@ -21,9 +21,10 @@ func (k *Keeper) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (k *Keeper) Collect(ch chan<- prometheus.Metric) {
 	here, elsewhere := k.Book.Sightings()
-	ch <- prometheus.MustNewConstMetric(countedDesc, prometheus.CounterValue, float64(k.counted.Load()))
-	ch <- prometheus.MustNewConstMetric(givenDesc, prometheus.CounterValue, float64(k.given.Load()))
-	ch <- prometheus.MustNewConstMetric(failedDesc, prometheus.CounterValue, float64(k.failed.Load()))
+	s := k.Status()
+	ch <- prometheus.MustNewConstMetric(countedDesc, prometheus.CounterValue, float64(s.Counted))
+	ch <- prometheus.MustNewConstMetric(givenDesc, prometheus.CounterValue, float64(s.Feedback))
+	ch <- prometheus.MustNewConstMetric(failedDesc, prometheus.CounterValue, float64(s.Failed))
 	ch <- prometheus.MustNewConstMetric(knownDesc, prometheus.GaugeValue, float64(here), "here")
 	ch <- prometheus.MustNewConstMetric(knownDesc, prometheus.GaugeValue, float64(elsewhere), "elsewhere")
 }
