@@ -45,7 +45,7 @@ func ask(ctx context.Context, client *http.Client, to string, header http.Header
 		}
 		return answer, nil
 	}
-	err = &statusError{res.StatusCode, fmt.Sprintf("post to %s: status %d: %s", redacted(to), res.StatusCode, cmp.Or(answerText(answer, header), http.StatusText(res.StatusCode)))}
+	err = &statusError{res.StatusCode, fmt.Sprintf("post to %s: status %d: %s", redacted(to), res.StatusCode, cmp.Or(answerText(answer, to, header), http.StatusText(res.StatusCode)))}
 	switch {
 	case retryableStatus(res.StatusCode):
 		if wait := parseRetryAfter(res.Header.Get("Retry-After"), time.Now()); wait > 0 {
@@ -63,13 +63,41 @@ func retryableStatus(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests || status >= 500
 }
 
-// answerText is the beginning of an answer in one line. A server that repeats what it was sent must not make a secret known.
-func answerText(answer []byte, header http.Header) string {
-	s := strings.ToValidUTF8(string(answer[:min(len(answer), 512)]), "?")
-	if _, secret, ok := strings.Cut(header.Get("Authorization"), " "); ok {
-		s = strings.ReplaceAll(s, secret, "***")
+// answerText is the beginning of an answer in one line. A server that repeats what it was sent, its own address among that, must not make a secret known.
+func answerText(answer []byte, to string, header http.Header) string {
+	s := strings.ToValidUTF8(string(answer), "?")
+	hide := func(secret string) {
+		if len(secret) >= 6 { // shorter ones are words
+			s = strings.ReplaceAll(s, secret, "***")
+		}
 	}
-	return oneLine(strings.TrimSpace(s))
+	if _, secret, ok := strings.Cut(header.Get("Authorization"), " "); ok {
+		hide(secret)
+	}
+	if u, err := url.Parse(to); err == nil {
+		password, _ := u.User.Password()
+		hide(password)
+		for _, values := range u.Query() {
+			for _, v := range values {
+				hide(v)
+				hide(url.QueryEscape(v))
+			}
+		}
+		hide(u.RawQuery)
+		parts := strings.Split(u.Path, "/")
+		for i, part := range strings.Split(u.EscapedPath(), "/") {
+			if !plainWord(part) {
+				hide(part)
+				hide(parts[min(i, len(parts)-1)])
+			}
+		}
+	}
+	return oneLine(strings.TrimSpace(strings.ToValidUTF8(s[:min(len(s), 512)], "?")))
+}
+
+// plainWord reports whether a part of a path may be shown: a short word, which is no token.
+func plainWord(part string) bool {
+	return len(part) <= 3 || len(part) <= 12 && !strings.ContainsFunc(part, func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' })
 }
 
 // parseRetryAfter reads seconds or an HTTP date; anything else is 0.
@@ -84,7 +112,7 @@ func parseRetryAfter(s string, now time.Time) time.Duration {
 }
 
 // redacted leaves out what a URL may carry of secrets: user, query and all of the path but its first part (chat webhooks
-// keep their token there); a path of one part goes whole.
+// keep their token there), which goes too where it is no plain word; a path of one part goes whole.
 func redacted(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -92,7 +120,7 @@ func redacted(raw string) string {
 	}
 	path := strings.TrimPrefix(u.Path, "/")
 	switch first, rest, _ := strings.Cut(path, "/"); {
-	case rest != "":
+	case rest != "" && plainWord(first):
 		path = first + "/..."
 	case first != "":
 		path = "..."

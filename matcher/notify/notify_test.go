@@ -314,3 +314,13 @@ func TestDelivererReturnsTheFeedsError(t *testing.T) {
 	d := &Deliverer{Name: "x", Notifier: &JSONLines{Out: io.Discard}, Feed: broken{}}
 	require.EqualError(t, d.Run(t.Context()), "stream is gone")
 }
+
+func TestASecretInTheAddressStaysOutOfErrors(t *testing.T) {
+	for _, path := range []string{"/services/T0/B0/s3cret-part", "/bot123:s3cret-part/sendMessage", "/hooks/x?key=s3cret-part", "/s3cret-part"} {
+		s := newSink(t, "", answer{status: 404, body: "<pre>Cannot POST " + path + "</pre>"})
+		hook := made(t, Destination{Type: "webhook", URLFile: secretFile(t, s.URL+path)}, Env{})
+		err := hook.Notify(t.Context(), Single(warning(1, matcher.Forming)))
+		require.ErrorContains(t, err, "Cannot POST")
+		require.NotContains(t, err.Error(), "s3cret-part", "a server repeats what it was asked for")
+	}
+}
