@@ -65,8 +65,9 @@ func (k *Console) cardOf(e *entry, now time.Time) card {
 	if k.c.Held != nil && !w.State.Final() {
 		c.Held = k.c.Held(w)
 	}
-	if len(w.Remedies) > 0 {
-		c.Remedy = &w.Remedies[0]
+	known := *w
+	known.Outlook = o
+	if c.Remedy = notify.FirstRemedy(&known); c.Remedy != nil {
 		c.Command = notify.Command(w, c.Remedy)
 	}
 	for _, s := range c.Said {

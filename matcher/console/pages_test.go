@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/forewarn/forewarn/matcher/console"
 	"github.com/forewarn/forewarn/matcher/console/scene"
 	"github.com/forewarn/forewarn/matcher/pipeline"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // titles are those of the cards, in their order.
@@ -297,4 +299,17 @@ func TestAWarningThatTheViewLetGoIsFoundInTheArchive(t *testing.T) {
 	r.get("/warnings/" + r.told[0].Warning.ID)
 	require.Equal(t, http.StatusNotFound, r.send("GET", "/warnings/"+strings.Repeat("x", 500), nil).StatusCode)
 	require.Empty(t, asked, "what the view holds, and what is no id, is not looked for")
+}
+
+// TestACardSaysFirstWhatEveryNotifierSaysFirst: the safest remedy with the best record, wherever it stands in the list.
+func TestACardSaysFirstWhatEveryNotifierSaysFirst(t *testing.T) {
+	r := newRig(t, nil)
+	i := slices.IndexFunc(r.told, func(x pipeline.Told) bool { return !x.Warning.State.Final() })
+	x := r.told[i]
+	x.Warning.Revision += 100
+	x.Warning.Remedies = []signatures.Remedy{{Risk: signatures.Data, Do: "delete what is there"}, {Risk: signatures.Look, Do: "look at it before"}}
+	r.view.Tell(x)
+	page := r.get("/")
+	require.Contains(t, page, "look at it before")
+	require.NotContains(t, page, "delete what is there")
 }

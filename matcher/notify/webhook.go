@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 // Webhook posts each revision of a warning as JSON, signed as Standard Webhooks 1.0 says
@@ -179,7 +180,7 @@ func webhookBody(w *matcher.Warning, thread string) ([]byte, error) {
 	})
 }
 
-// fitted encodes a warning in less than so many bytes. What is too large loses evidence, the oldest but one first, then the remedies but the first, and
+// fitted encodes a warning in less than so many bytes. What is too large loses evidence, the oldest but one first, then the remedies but the one to try first, and
 // says so; what none of that makes small enough stays as it is.
 func fitted(w *matcher.Warning, most int, limit string, encode func(*matcher.Warning) ([]byte, error)) ([]byte, error) {
 	c := *w
@@ -196,7 +197,7 @@ func fitted(w *matcher.Warning, most int, limit string, encode func(*matcher.War
 			c.Incomplete = append(append([]string(nil), c.Incomplete...), "evidence was left out to stay below "+limit)
 		}
 		if n < 2 {
-			c.Remedies = c.Remedies[:1]
+			c.Remedies = []signatures.Remedy{*FirstRemedy(&c)}
 			continue
 		}
 		drop := min(max(1, (len(b)-most)*n/len(b)), n-1)

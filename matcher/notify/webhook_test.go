@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/signatures"
 )
 
 func TestContractOfWebhooks(t *testing.T) {
@@ -75,4 +76,14 @@ func TestAServerThatRepeatsATokenDoesNotMakeItKnown(t *testing.T) {
 	err := n.Notify(t.Context(), Single(warning(1, matcher.Forming)))
 	require.ErrorContains(t, err, "*** is not valid")
 	require.NotContains(t, err.Error(), "secret-part")
+}
+
+func TestAWarningThatIsCutKeepsWhatToDoFirst(t *testing.T) {
+	w := Example(start)
+	w.Evidence = nil
+	w.Remedies = []signatures.Remedy{{Risk: signatures.Data, Do: strings.Repeat("x", maxWebhookBody)}, {Risk: signatures.Look, Do: "look at it before"}}
+	body, err := webhookBody(&w, "")
+	require.NoError(t, err)
+	require.Contains(t, string(body), "look at it before")
+	require.NotContains(t, string(body), "xxx")
 }
