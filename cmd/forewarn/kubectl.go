@@ -263,7 +263,7 @@ forewarn scan does: on this machine, with the shipped catalogue or --signatures.
 	c.Flags().AddFlagSet(scan.Flags())
 	_ = c.Flags().MarkHidden("follow") // what was read is over; the flag is there
 	c.Flags().StringVarP(&container, "container", "c", "", "one container; all of them without it")
-	c.Flags().DurationVar(&since, "since", 0, "only what was written in this time, such as 1h")
+	spanVar(c.Flags(), &since, "since", 0, "only what was written in this time, such as 1h")
 	return c
 }
 
