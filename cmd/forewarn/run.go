@@ -283,7 +283,7 @@ func (p *process) newMatcher(ctx context.Context) error {
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true, Clean: secrets.Cleaner(),
-		Version: version, Logger: p.log, Registerer: p.registry,
+		IntakeAttrs: p.settings.attrs(), Version: version, Logger: p.log, Registerer: p.registry,
 		Workers: p.settings.Match.Workers, Fetch: p.settings.Match.Fetch, Window: p.settings.Match.Window,
 	})
 	return err
