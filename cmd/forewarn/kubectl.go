@@ -153,7 +153,7 @@ func (p *plugin) newWarnings() *cobra.Command {
 			if !all {
 				ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.State.Final() })
 			}
-			return p.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error { return warningTable(w, ws, o.Silenced, p.style().Location) })
+			return p.print(filled(ws), func(w io.Writer) error { return warningTable(w, ws, o.Silenced, p.style().Location) })
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "those that are over too")
@@ -204,7 +204,9 @@ func (p *plugin) newExplain() *cobra.Command {
 			if len(x.Warnings) == 0 && x.Signature == nil {
 				return fmt.Errorf("there is no warning and no armed signature %q: see kubectl forewarn warnings --all and kubectl forewarn status", args[0])
 			}
-			return p.print(x, func(w io.Writer) error {
+			told := x
+			told.Warnings = filled(x.Warnings)
+			return p.print(told, func(w io.Writer) error {
 				for i := range x.Warnings {
 					if _, err := io.WriteString(w, notify.Text(&x.Warnings[i], p.style())+"\n\n"); err != nil {
 						return fmt.Errorf("write output: %w", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/sightings"
 )
 
@@ -26,7 +27,7 @@ func (k *Console) api(mux *http.ServeMux) {
 		for _, x := range k.ranking().open {
 			if w := x.warning; f.fits(&w) {
 				w.Outlook = k.outlook(&w)
-				all = append(all, w)
+				all = append(all, notify.Filled(&w))
 			}
 		}
 		writeJSON(w, http.StatusOK, all)
@@ -38,7 +39,7 @@ func (k *Console) api(mux *http.ServeMux) {
 			return
 		}
 		e.warning.Outlook = k.outlook(&e.warning)
-		writeJSON(w, http.StatusOK, e.warning)
+		writeJSON(w, http.StatusOK, notify.Filled(&e.warning))
 	})
 	mux.HandleFunc("POST /api/warnings/{id}/feedback", func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, formBytes)
