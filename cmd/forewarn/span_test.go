@@ -39,3 +39,10 @@ func TestAnAddressThatCannotBeListenedOnIsTheOnlyThingTold(t *testing.T) {
 	require.Contains(t, a.err, "choose another address or port with --listen")
 	require.NotContains(t, a.err, "canceled", "that other parts were stopped is no news")
 }
+
+func TestJSONOutputHasTextsAsTheyWereWritten(t *testing.T) {
+	var out buffer
+	g := &globals{stdio: stdio{out: &out}, output: "json"}
+	require.NoError(t, g.print("logs <pod> && echo", nil))
+	require.Equal(t, "\"logs <pod> && echo\"\n", out.String())
+}
