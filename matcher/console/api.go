@@ -55,7 +55,7 @@ func (k *Console) api(mux *http.ServeMux) {
 func (k *Console) apiFeedback(r *http.Request) (sightings.Feedback, error) {
 	var f sightings.Feedback
 	if !personOf(r).api && !k.formHolds(r) {
-		return f, errStaleForm
+		return f, k.stale(r)
 	}
 	if err := json.NewDecoder(r.Body).Decode(&f); err != nil {
 		return f, problem{http.StatusBadRequest, "this is no feedback: " + err.Error(), `send {"verdict": "acknowledged"}`}

@@ -1,6 +1,8 @@
 package console_test
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -175,6 +177,14 @@ func TestFeedbackNeedsTheBrowsersOwnFormAndAWritableConsole(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, a.StatusCode, name)
 	}
 	require.Empty(t, r.book.Feedback(id))
+	for path, body := range map[string]string{"/api/warnings/" + id + "/feedback": `{"verdict":"acknowledged"}`, "/api/playground": `{"yaml":"id: a"}`} {
+		a, err := http.Post(r.at+path, "application/json", strings.NewReader(body)) //nolint:noctx,gosec // a program that has no cookie of a page
+		require.NoError(t, err)
+		told, err := io.ReadAll(a.Body)
+		require.NoError(t, errors.Join(err, a.Body.Close()))
+		require.Equal(t, http.StatusForbidden, a.StatusCode)
+		require.Contains(t, string(told), "console.auth.token_file", path)
+	}
 
 	for name, v := range map[string]url.Values{"no verdict": fields("verdict", ""), "another verdict": fields("verdict", "resolved"), "averted by nothing": fields("verdict", "averted"), "no such remedy": fields("verdict", "averted", "remedy", "99")} {
 		require.Equal(t, http.StatusUnprocessableEntity, r.post(path, v).StatusCode, name)
