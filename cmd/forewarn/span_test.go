@@ -31,7 +31,7 @@ func TestAnAddressThatCannotBeListenedOnIsTheOnlyThingTold(t *testing.T) {
 	require.Equal(t, exitUsage, a.code)
 	require.Regexp(t, `^forewarn: --listen: address nonsense: .*: write an address and a port, such as `, a.err)
 
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, taken.Close()) }()
 	a = cli(t, "run", "--data-dir", t.TempDir(), "--listen", taken.Addr().String())
