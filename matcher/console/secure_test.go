@@ -85,6 +85,22 @@ func TestTheTokenOpensTheConsole(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, r.send("GET", "/", nil).StatusCode)
 }
 
+func TestWhoeverSendsPeopleHereNeedNotSignInToAskWhetherItIsReady(t *testing.T) {
+	signIn := func(c *console.Config) {
+		c.Options.Auth.TokenFile, c.Options.URL = tokenFile(t, secretToken), "https://sre.example.org/forewarn"
+	}
+	r := newEmptyRig(t, signIn)
+	for _, path := range []string{"/readyz", "/forewarn/readyz"} {
+		a := r.send("GET", path, nil, "Host", "10.1.2.3:9465", "Accept", "*/*")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, "a page would say that nothing is wrong")
+		require.Equal(t, "the warnings are still being read\n", a.body)
+	}
+	r.view.CaughtUp()
+	for _, path := range []string{"/readyz", "/forewarn/readyz"} {
+		require.Equal(t, "ok\n", r.get(path))
+	}
+}
+
 func TestSignInLeadsNowhereElse(t *testing.T) {
 	r := newRig(t, func(c *console.Config) { c.Options.Auth.TokenFile = tokenFile(t, secretToken) })
 	form := csrf(t, r.get("/sign-in"))
