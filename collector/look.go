@@ -222,8 +222,12 @@ func (fw *follower) adopt(f *found, id fileID) {
 		if err := t.recall(); err != nil {
 			t.problem(fw.files, err)
 		}
-		if f.rotated() && t.at >= t.size { // it was left
+		switch {
+		case t.at < t.size:
+		case f.rotated(): // it was left
 			t.file, keep = nil, false
+		default:
+			t.remember()
 		}
 	} else if !fw.began && fw.fresh && fw.o.FromEnd {
 		if err := t.skip(); err != nil {

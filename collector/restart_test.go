@@ -328,3 +328,24 @@ func settle(t *testing.T, a *archive, writers []*writer, wait bool) {
 		require.True(t, time.Now().Before(end), "%s never came", missing)
 	}
 }
+
+func TestAFileToWhichNothingIsAddedIsAliveAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.log")
+	require.NoError(t, os.WriteFile(path, []byte(stamp+"one\n"), 0o600))
+	a := &archive{}
+	_, stop := a.begin(t, Options{Paths: []string{dir}})
+	require.Eventually(t, func() bool { return a.lines()[stamp+"one"] == 1 }, 10*time.Second, time.Millisecond)
+	stop()
+
+	w := watchDir(t, Options{Paths: []string{dir}, Heartbeat: 10 * time.Millisecond, Checkpoints: a, Checkpoint: "files"})
+	select {
+	case mark := <-w.marks:
+		require.Equal(t, present().UnixNano(), mark)
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "no heartbeat came")
+	}
+	w.append("a.log", stamp+"two\n")
+	w.expect(stamp + "two")
+}

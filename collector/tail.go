@@ -146,6 +146,14 @@ func (t *tail) resume() {
 	t.parse(head[:n], 0)
 }
 
+// remember says of which kinds the file's records are, before one comes: that nothing is added to it after a restart does not make it silent.
+func (t *tail) remember() {
+	if t.identity != 0 && t.from > 0 {
+		t.resume()
+		t.rest()
+	}
+}
+
 // detect decides on the format with what there is, and parses it.
 func (t *tail) detect() {
 	if t.parser != nil || len(t.sample) == 0 {

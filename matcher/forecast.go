@@ -29,11 +29,12 @@ import (
 //
 // The interval is that of a prediction: what the coefficients may be off, and what a single value scatters, as far ahead as the limit is. Neighbouring
 // points are not independent, and a level that wanders is mistaken for a trend: the errors are those of an autoregression of the first order, with its
-// coefficient corrected for few points, and of a walk, which has no level to go back to, the time of its first passage is taken.
+// coefficient corrected for few points, and of a walk, which has no level to go back to, the time of its first passage is taken. What scatters meets the
+// limit before its level does: of every shape it is the first value that counts.
 //
-// TestForecastKeepsWhatItPromises measures all of that on growth whose truth is known, and compares with PromQL's predict_linear: the intervals hold 80 % of
-// what comes on average over lines, and 77 % over what accelerates; from 72 % (a walk) to 88 % (a line with errors that last), and the loss is smaller
-// everywhere. TestForecastIsNotMadeOfWhatGoesNowhere has the series of which there must be none.
+// TestForecastKeepsWhatItPromises measures all of that on growth whose truth is known, and compares with PromQL's predict_linear: on 14,000
+// growths of seeds that no constant was chosen by, the intervals held 81 % of what came over lines and 82 % over what accelerates; from 75 % (a walk) to 88 % (a line
+// with errors that last, which may be a walk). The loss is smaller everywhere. TestForecastIsNotMadeOfWhatGoesNowhere has the series of which there must be none.
 const (
 	minPoints   = 6
 	maxTrend    = 32
@@ -48,6 +49,7 @@ const (
 	fewestFree  = 5.0  // degrees of freedom, however long errors last
 	noPersists  = 0.2  // less is no more than chance
 	maxPersists = 0.98 // of the autoregression: at 1 nothing would be known of the level
+	tail        = 0.08 // of each side: what the shapes do not know of themselves leaves a tenth there
 	ahead       = 64   // how many windows the far end is looked for ahead; behind that it is unbounded
 )
 
@@ -107,9 +109,10 @@ func forecast(points []sampled, c *signatures.Forecast) (e estimate, met bool) {
 		return e, false
 	}
 	horizon := ahead * -t[0]
-	early, _ := f.meets(limit, horizon, 0.1)
+	f.aim(limit, horizon)
+	early, _ := f.meets(limit, horizon, tail)
 	mid, ok := f.meets(limit, horizon, 0.5)
-	late, bounded := f.meets(limit, horizon, 0.9)
+	late, bounded := f.meets(limit, horizon, 1-tail)
 	if !ok || !bounded {
 		return e, false
 	}

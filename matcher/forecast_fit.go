@@ -79,6 +79,8 @@ type fitted struct {
 	quantile float64       // by which its standard errors are too small for their few degrees of freedom
 	score    float64
 	weight   float64
+	sooner   float64 // by how much the level is below the limit, on average, when the first value reaches it
+	spreads  float64 // the variance of that
 }
 
 // blend is all shapes that are likely, by how likely they are.
@@ -89,7 +91,7 @@ type blend struct {
 }
 
 const (
-	likelyWalk  = 0.3
+	likelyWalk  = 0.6
 	likelyGrown = 0.1
 	likelyBent  = 0.02
 )
@@ -297,7 +299,7 @@ func (f *fitted) above(limit, x float64) float64 {
 		left = math.Pow(f.persists, x/f.step)
 	}
 	p, now := f.at(x), f.at(0)
-	variance := f.scatter * (1 - left*left)
+	variance := f.spreads * (1 - left*left)
 	for j := range f.terms {
 		p[j] -= left * now[j] // what is left of the newest error takes what is not known of the level along
 	}
@@ -306,28 +308,7 @@ func (f *fitted) above(limit, x float64) float64 {
 			variance += p[j] * f.cov[j][l] * p[l]
 		}
 	}
-	return normal(f.mean(x)+left*f.error-limit, f.quantile*math.Sqrt(max(variance, 0)))
-}
-
-// walked is how likely a walk was at a distance at any time up to x: it may have been there before, and come back. That is the inverse Gaussian
-// distribution of the first passage (Chhikara and Folks 1989), with what is not known of the drift.
-func (f *fitted) walked(distance, x float64) float64 {
-	variance := f.scatter / f.step // of a window
-	drift, deviation := f.b[1]*x, f.quantile*math.Sqrt(variance*(x+x*x))
-	p := normal(drift-distance, deviation)
-	if distance <= 0 || deviation == 0 {
-		return p
-	}
-	back := -(drift + distance) / deviation
-	return min(p+math.Exp(min(2*f.b[1]*distance/(variance*(1+x)*f.quantile*f.quantile)+logNormal(back), 0)), 1)
-}
-
-// logNormal is the logarithm of the normal distribution function at x.
-func logNormal(x float64) float64 {
-	if x > -8 {
-		return math.Log(0.5 * math.Erfc(-x/math.Sqrt2))
-	}
-	return -x*x/2 - math.Log(-x*math.Sqrt(2*math.Pi))
+	return normal(f.mean(x)+f.sooner*(1-left*left)+left*f.error-limit, f.quantile*math.Sqrt(max(variance, 0)))
 }
 
 // normal is how likely a value with this mean and deviation is at or above 0.
@@ -339,6 +320,13 @@ func normal(mean, deviation float64) float64 {
 		return 1
 	default:
 		return 0
+	}
+}
+
+// aim prepares for a limit.
+func (b *blend) aim(limit, horizon float64) {
+	for i := range b.shapes {
+		b.shapes[i].first(limit, horizon/b.unit)
 	}
 }
 

@@ -137,14 +137,21 @@ func fingerprint(files []signatures.FileInfo, problems []signatures.Problem, res
 	return max(d.Sum64(), 1)
 }
 
-// told logs what is refused and was not before.
+// told logs what is refused and was not before. All mistakes of a file or custom resource are one refusal, so that their number says how many there are.
 func (a *armory) told(problems []signatures.Problem) {
 	var refused []string
+	last := ""
 	for _, p := range signatures.Errors(problems) {
-		if !slices.Contains(a.refused, p.Error()) { // told once, not at each reload
-			a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", p.Error())
+		if n := len(refused) - 1; n >= 0 && p.File == last {
+			refused[n] += "\n" + p.Error()
+		} else {
+			refused, last = append(refused, p.Error()), p.File
 		}
-		refused = append(refused, p.Error())
+	}
+	for _, r := range refused {
+		if !slices.Contains(a.refused, r) { // told once, not at each reload
+			a.log.Error("a signature is refused: mend it, and it is taken up at once", "problem", r)
+		}
 	}
 	a.refused = refused
 }

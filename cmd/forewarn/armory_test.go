@@ -240,3 +240,14 @@ func BenchmarkArmoryStart(b *testing.B) {
 		})
 	}
 }
+
+func TestASignatureWithManyMistakesIsRefusedOnce(t *testing.T) {
+	a := &armory{globals: &globals{log: slog.New(slog.DiscardHandler)}}
+	_, broken := signatures.Parse("a.yaml", []byte("id: broken\ntitle: x\nstages: []\n"))
+	_, other := signatures.Parse("b.yaml", []byte("id: other\n"))
+	a.told(append(broken, other...))
+	require.Len(t, a.refused, 2)
+	require.Contains(t, a.refused[0], `"clear" is missing`)
+	require.Contains(t, a.refused[0], `"stages" is empty`)
+	require.Contains(t, a.refused[1], "b.yaml")
+}

@@ -63,7 +63,7 @@ run makes is removed at its end.
 	}
 	f := c.Flags()
 	b.flags(f)
-	f.DurationVar(&o.For, "for", 10*time.Second, "how long records are sent in a round")
+	spanVar(f, &o.For, "for", 10*time.Second, "how long records are sent in a round")
 	f.Float64Var(&o.Rate, "rate", 0, "records a second; 0 sends as fast as they are taken")
 	f.IntVar(&o.Signatures, "signatures", 1000, "how many signatures are looked for: 70 % literals, 25 % regexes with a literal, 5 % that only a component anchors")
 	f.BoolVar(&o.Anchored, "anchored", false, "leave out the signatures without a literal")

@@ -62,10 +62,10 @@ shorter latency costs, and writes the settings that it recommends as a configura
 	b.flags(f)
 	f.Lookup("rounds").DefValue = "1"
 	b.rounds = 1
-	f.DurationVar(&p.For, "for", 3*time.Second, "how long records are sent with a setting")
+	spanVar(f, &p.For, "for", 3*time.Second, "how long records are sent with a setting")
 	f.Float64Var(&o.Rate, "rate", 0, "records a second at which latency is measured; 0 takes half of what the start can carry")
-	f.DurationVar(&o.Limit, "limit", 25*time.Millisecond, "the p99 of latency that the recommended setting is to keep")
-	f.DurationVar(&o.Within, "within", 20*time.Minute, "end the search then, with the best setting so far; 0 is never")
+	spanVar(f, &o.Limit, "limit", 25*time.Millisecond, "the p99 of latency that the recommended setting is to keep")
+	spanVar(f, &o.Within, "within", 20*time.Minute, "end the search then, with the best setting so far; 0 is never")
 	f.StringVar(&out, "write", "", "write the recommended configuration into this file instead of on stderr")
 	f.StringVar(&p.Dir, "dir", "", "where the embedded server and the store keep their files (default the directory for temporary files)")
 	return c

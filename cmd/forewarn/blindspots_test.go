@@ -105,7 +105,7 @@ func TestTheConsoleOfARunningProcess(t *testing.T) {
 
 	a := cli(t, "signature", "blindspots", "-c", config)
 	require.Zero(t, a.code, a.err)
-	require.Contains(t, a.out, "it was looked for for")
+	require.Contains(t, a.out, "that it was looked for")
 	require.Zero(t, p.stop())
 }
 

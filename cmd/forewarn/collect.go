@@ -139,14 +139,18 @@ func (s *settings) fileOptions(f fileSettings, c *collector.Common) collector.Op
 	if err != nil {
 		zone = time.UTC // the check of the settings has refused it
 	}
-	o := collector.Options{
+	return collector.Options{
 		Paths: []string{f.Path}, Follow: true, FromEnd: f.FromEnd, Location: zone, BatchBytes: c.BatchBytes, Compress: c.Compress, Secrets: c.Secrets,
-		Meter: c.Meter, Checkpoints: c.Checkpoints, Checkpoint: c.Name + "/" + f.Path, Stored: c.Stored, Logger: c.Log(),
+		Meter: c.Meter, Checkpoints: c.Checkpoints, Checkpoint: c.Name + "/" + f.Path, Stored: c.Stored, Logger: c.Log(), Attrs: s.attrs(),
 	}
-	if s.Cluster != "" {
-		o.Attrs = record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
+}
+
+// attrs are those of every record that comes in here.
+func (s *settings) attrs() record.Attrs {
+	if s.Cluster == "" {
+		return nil
 	}
-	return o
+	return record.Attrs{{Key: record.Cluster, Value: s.Cluster}}
 }
 
 // dryRun prints the records that collect would send. Nothing is stored, no position either.

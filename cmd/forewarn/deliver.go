@@ -202,7 +202,7 @@ func (p *process) serve(ctx context.Context) error {
 	listen := net.ListenConfig{}
 	l, err := listen.Listen(ctx, "tcp", p.settings.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: choose another address or port with --listen, or listen in the configuration", err)
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() {

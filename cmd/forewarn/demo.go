@@ -46,7 +46,7 @@ there is time to look around.`,
 			return d.run(c.Context())
 		},
 	}
-	c.Flags().DurationVar(&lasts, "for", 15*time.Second, "how long the demo lasts; 0 plays it as fast as it can")
+	spanVar(c.Flags(), &lasts, "for", 15*time.Second, "how long the demo lasts; 0 plays it as fast as it can")
 	c.Flags().StringVar(&consoleAt, "console", "", "serve the web console there until the demo is interrupted, or off (default on a terminal "+demoConsole+")")
 	return c
 }

@@ -36,7 +36,7 @@ func newWarnings(g *globals) *cobra.Command {
 				}
 				var held overview
 				held.silence(ws, kept.list, s.windows(), time.Now())
-				return g.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error {
+				return g.print(filled(ws), func(w io.Writer) error {
 					if len(ws) == 0 {
 						_, err := fmt.Fprintln(w, "no open warning; forewarn status tells whether everything was seen")
 						return err
@@ -74,7 +74,7 @@ forewarn signature explain tells a signature itself in words.`,
 					chosen = []matcher.Warning{*w}
 				}
 				slices.SortFunc(chosen, func(a, b matcher.Warning) int { return a.Opened.Compare(b.Opened) })
-				return g.print(chosen, func(w io.Writer) error {
+				return g.print(filled(chosen), func(w io.Writer) error {
 					style := g.style()
 					style.Evidence = 20
 					var b strings.Builder
@@ -95,4 +95,13 @@ forewarn signature explain tells a signature itself in words.`,
 	}
 	f.connection(c.Flags())
 	return c
+}
+
+// filled is never nil, so that none is an empty list.
+func filled(ws []matcher.Warning) []matcher.Warning {
+	all := make([]matcher.Warning, 0, len(ws))
+	for i := range ws {
+		all = append(all, notify.Filled(&ws[i]))
+	}
+	return all
 }

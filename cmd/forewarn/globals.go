@@ -79,6 +79,7 @@ func (g *globals) print(v any, text func(io.Writer) error) error {
 	switch g.output {
 	case "json":
 		e := json.NewEncoder(g.out)
+		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		return e.Encode(v)
 	case "yaml":

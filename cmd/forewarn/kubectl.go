@@ -153,7 +153,7 @@ func (p *plugin) newWarnings() *cobra.Command {
 			if !all {
 				ws = slices.DeleteFunc(ws, func(w matcher.Warning) bool { return w.State.Final() })
 			}
-			return p.print(append([]matcher.Warning{}, ws...), func(w io.Writer) error { return warningTable(w, ws, o.Silenced, p.style().Location) })
+			return p.print(filled(ws), func(w io.Writer) error { return warningTable(w, ws, o.Silenced, p.style().Location) })
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "those that are over too")
@@ -204,7 +204,9 @@ func (p *plugin) newExplain() *cobra.Command {
 			if len(x.Warnings) == 0 && x.Signature == nil {
 				return fmt.Errorf("there is no warning and no armed signature %q: see kubectl forewarn warnings --all and kubectl forewarn status", args[0])
 			}
-			return p.print(x, func(w io.Writer) error {
+			told := x
+			told.Warnings = filled(x.Warnings)
+			return p.print(told, func(w io.Writer) error {
 				for i := range x.Warnings {
 					if _, err := io.WriteString(w, notify.Text(&x.Warnings[i], p.style())+"\n\n"); err != nil {
 						return fmt.Errorf("write output: %w", err)
@@ -263,7 +265,7 @@ forewarn scan does: on this machine, with the shipped catalogue or --signatures.
 	c.Flags().AddFlagSet(scan.Flags())
 	_ = c.Flags().MarkHidden("follow") // what was read is over; the flag is there
 	c.Flags().StringVarP(&container, "container", "c", "", "one container; all of them without it")
-	c.Flags().DurationVar(&since, "since", 0, "only what was written in this time, such as 1h")
+	spanVar(c.Flags(), &since, "since", 0, "only what was written in this time, such as 1h")
 	return c
 }
 

@@ -46,7 +46,7 @@ func TestTheMetricsOfEveryRoleAreAsTheConventionsWant(t *testing.T) {
 		roles roles
 		own   []string // what people look at
 	}{
-		{everything, []string{"forewarn_collector_records_total", "forewarn_pipeline_lag_messages", "forewarn_notify_warnings_total"}},
+		{everything, []string{"forewarn_collector_records_total", "forewarn_pipeline_lag_messages", "forewarn_notify_warnings_total", "forewarn_console_open_pages"}},
 		{roles{collect: true}, []string{"forewarn_collector_records_total", "forewarn_collector_connected", "forewarn_pipeline_published_batches_total"}},
 		{roles{match: true}, []string{"forewarn_pipeline_signatures", "forewarn_pipeline_open_warnings", "forewarn_pipeline_lag_messages"}},
 		{roles{notify: true}, []string{"forewarn_notify_warnings_total", "forewarn_notify_retries_total"}},

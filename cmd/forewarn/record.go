@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -84,12 +85,12 @@ func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+	if d, err := parseSpan(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return time.Time{}, usage("%s %q: write a duration such as 2h or a time such as 2026-11-20T12:00:00Z", flag, s)
+		return time.Time{}, usage("%s %q: write a duration such as 2h or 3d, or a time such as 2026-11-20T12:00:00Z", flag, s)
 	}
 	return t, nil
 }
@@ -189,6 +190,9 @@ type written struct {
 
 func writeRecording(ctx context.Context, path string, info recording.Info, feed collector.Feed, win window) (n written, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return n, fmt.Errorf("write recording: %w: no recording is written over; name another one with --out", err)
+	}
 	if err != nil {
 		return n, fmt.Errorf("write recording: %w", err)
 	}

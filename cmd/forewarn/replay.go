@@ -60,7 +60,7 @@ digest is the same for the same warnings, live (see forewarn status) or replayed
 		},
 	}
 	from.flags(c.Flags())
-	c.Flags().DurationVar(&lateness, "lateness", 30*time.Second, "the allowed lateness of the live run")
+	spanVar(c.Flags(), &lateness, "lateness", 30*time.Second, "the allowed lateness of the live run")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print the summary only")
 	return c
 }

@@ -91,6 +91,9 @@ func newRole(g *globals, r roles, c *cobra.Command) *cobra.Command {
 			s.Files = append(s.Files, fileSettings{Path: path})
 		}
 		if listen != "" {
+			if err := checkListen(listen); err != nil {
+				return usage("--listen: %w: %s", err, mendListen)
+			}
 			s.Listen = listen
 		}
 		if consoleAt != "" {
@@ -249,9 +252,13 @@ func (p *process) supervise(ctx context.Context, parts []part) error {
 	p.log.Info("running", "data_dir", p.settings.DataDir, "nats", cmp.Or(stream.Places(p.settings.NATS.URL), "embedded"))
 	<-ctx.Done()
 	p.log.Info("stopping: what is under way is finished first")
+	cause := context.Cause(ctx)
 	var all []error
 	for _, stop := range slices.Backward(stops) {
-		all = append(all, stop())
+		// That a part was stopped because another one failed is no error of its own.
+		if err := stop(); !errors.Is(err, context.Canceled) || errors.Is(err, cause) {
+			all = append(all, err)
+		}
 	}
 	return errors.Join(all...)
 }
@@ -276,7 +283,7 @@ func (p *process) newMatcher(ctx context.Context) error {
 	program, refused := p.armory.open()
 	p.matcher, err = pipeline.New(pipeline.Config{
 		Stream: p.stream, Store: p.store, Program: program, Refused: refused, Tracker: tracking, Intake: true, Clean: secrets.Cleaner(),
-		Version: version, Logger: p.log, Registerer: p.registry,
+		IntakeAttrs: p.settings.attrs(), Version: version, Logger: p.log, Registerer: p.registry,
 		Workers: p.settings.Match.Workers, Fetch: p.settings.Match.Fetch, Window: p.settings.Match.Window,
 	})
 	return err

@@ -89,7 +89,7 @@ With -o json each revision of a warning is one JSON object a line.`,
 	f.StringVar(&failOn, "fail-on", "", "exit with 3 when a warning of this severity or a worse one was raised")
 	f.StringVar(&explain, "explain", "", "at the end, tell of this signature which stages were seen, what is missing, and by how much")
 	f.StringVar(&zone, "zone", "UTC", "the zone of time stamps that name none")
-	f.DurationVar(&lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
+	spanVar(f, &lateness, "lateness", time.Minute, "how far records may come out of order and still be put right")
 	f.BoolVar(&inOrder, "reference-order", false, "of CRE rules: drop lines that come out of order, as their reference engine does, instead of putting them right")
 	f.StringVar(&progress, "progress", "auto", "show how far it is: auto (when stderr is a terminal), always or never")
 	f.BoolVarP(&follow, "follow", "f", false, "go on reading what is appended, until interrupted")

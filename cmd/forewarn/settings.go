@@ -207,14 +207,8 @@ func (s *settings) check(place func(path, message, suggestion string) signatures
 	case s.NATS.Listen != "" && s.NATS.TokenFile == "":
 		problems = append(problems, place("nats.listen", "without a token anybody could connect", "name a file with one in token_file"))
 	}
-	if s.Listen != "" {
-		_, port, err := net.SplitHostPort(s.Listen)
-		if err == nil {
-			_, err = strconv.ParseUint(port, 10, 16)
-		}
-		if err != nil {
-			problems = append(problems, place("listen", err.Error(), "write an address and a port, such as 127.0.0.1:9464"))
-		}
+	if err := checkListen(s.Listen); err != nil {
+		problems = append(problems, place("listen", err.Error(), mendListen))
 	}
 	problems = append(problems, s.checkNumbers(place)...)
 	if _, err := s.tracking(); err != nil {
@@ -294,4 +288,18 @@ func (s *settings) streams(g *globals) (stream.Options, error) {
 		o.Token = strings.TrimSpace(string(b))
 	}
 	return o, nil
+}
+
+const mendListen = "write an address and a port, such as 127.0.0.1:9464"
+
+// checkListen takes nothing too, where nobody listens.
+func checkListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err //nolint:wrapcheck // it tells the address
 }

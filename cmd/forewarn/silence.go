@@ -81,7 +81,7 @@ new silence is printed.`,
 	f.connection(c.Flags())
 	c.Flags().StringVar(&start, "start", "", "when it begins (RFC 3339); now without it")
 	c.Flags().StringVar(&end, "end", "", "when it ends (RFC 3339)")
-	c.Flags().DurationVar(&lasts, "for", 0, "how long it lasts, such as 2h; instead of --end")
+	spanVar(c.Flags(), &lasts, "for", 0, "how long it lasts, such as 2h; instead of --end")
 	c.Flags().StringVar(&by, "by", whoAmI(), "who silences")
 	c.Flags().StringVar(&comment, "comment", "", "why; whoever is told when it ends reads it")
 	c.Flags().Lookup("by").DefValue = "the user's name"

@@ -83,7 +83,7 @@ func renderValues(dir string, given common.Values) ([]byte, error) {
 // order is that in which manifests are applied: what others name comes first.
 var order = []string{
 	"NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "Secret", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
-	"Service", "DaemonSet", "Deployment", "StatefulSet", "ServiceMonitor", "PrometheusRule",
+	"Service", "Ingress", "DaemonSet", "Deployment", "StatefulSet", "ServiceMonitor", "PrometheusRule",
 }
 
 type document struct {

@@ -58,6 +58,17 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"/nats/url":          "nats: {url: 'http://nats:4222'}",
 		"/notify/0":          "notify: [{type: webhook}]",
 		"/networkPolicy/api": "networkPolicy: {apiServerPorts: [https]}",
+		"/routes/0":          "routes: [{match: [namespace=shop]}]",
+		"/inhibit/0":         "inhibit: [{source: [node=a]}]",
+		"/maintenance/0/to":  "maintenance: [{name: night, from: '22:00', to: two}]",
+		"/sightings/share":   "sightings: {share: {url: 'http://nats'}}",
+		"/console/url":       "console: {url: forewarn.example.org}",
+		"/console/auth":      "console: {auth: {proxy: {header: X-User, trusted: [0.0.0.0/0]}}}",
+		"proxy.trusted is":   "console: {auth: {proxy: {header: X-User}}}",
+		"proxy.header is":    "console: {auth: {proxy: {trusted: [10.0.0.1]}}}",
+		"needs console.url":  "console: {url: 'http://a.test', from: [{}], ingress: {enabled: true}}",
+		"needs console.from": "console: {url: 'https://a.test', ingress: {enabled: true}}",
+		"console.enabled":    "console: {enabled: false, url: 'https://a.test', from: [{}], ingress: {enabled: true}}",
 	} {
 		values, err := common.ReadValues([]byte(text))
 		if err != nil {
@@ -149,5 +160,105 @@ func TestPrometheusRulesAreWhatTheOperatorTakes(t *testing.T) {
 	}
 	if found != 2 {
 		t.Errorf("%d PrometheusRules", found)
+	}
+}
+
+// renderText renders the chart with values, as one text for each object by its kind and name.
+func renderText(t *testing.T, values string) map[string]string {
+	t.Helper()
+	given, err := common.ReadValues([]byte(values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := renderValues(deploy, given)
+	if err != nil {
+		t.Fatalf("%s: %v", values, err)
+	}
+	all := map[string]string{}
+	for _, d := range strings.Split("\n"+string(text), "\n---\n") {
+		var o struct {
+			Kind     string
+			Metadata struct{ Name string }
+		}
+		if err := yaml.Unmarshal([]byte(d), &o); err != nil {
+			t.Fatal(err)
+		}
+		all[o.Kind+" "+o.Metadata.Name] = d
+	}
+	return all
+}
+
+func TestTheConsoleIsServedByOnePartAndClosed(t *testing.T) {
+	for _, x := range []struct{ name, nats, part, workload string }{
+		{"embedded", "", "matcher", "StatefulSet forewarn-matcher"},
+		{"external", "nats: {url: 'nats://nats:4222'}\n", "console", "Deployment forewarn-console"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			all := renderText(t, x.nats)
+			serving := 0
+			for _, text := range all {
+				if strings.Contains(text, "listen: 0.0.0.0:9465") {
+					serving++
+				}
+			}
+			if serving != 1 || !strings.Contains(all["ConfigMap forewarn-"+x.part], "listen: 0.0.0.0:9465") {
+				t.Errorf("%d parts serve the console", serving)
+			}
+			if !strings.Contains(all["ConfigMap forewarn-"+x.part], "writable: false") || !strings.Contains(all["ConfigMap forewarn-"+x.part], "token_file: /etc/forewarn/console/token") {
+				t.Error("it is open, or writable, by itself")
+			}
+			if !strings.Contains(all["Secret forewarn-console"], "token: ") {
+				t.Error("there is no token to sign in with")
+			}
+			if !strings.Contains(all["Service forewarn-console"], "app.kubernetes.io/component: "+x.part+"\n    app") {
+				t.Error("the Service leads elsewhere:", all["Service forewarn-console"])
+			}
+			for name, text := range all {
+				if strings.HasPrefix(name, "NetworkPolicy") && strings.Contains(text, "port: console") || strings.HasPrefix(name, "Ingress") {
+					t.Errorf("%s lets somebody in who was not named", name)
+				}
+			}
+			all = renderText(t, x.nats+"console: {auth: {tokenSecret: mine}, from: [{podSelector: {}}]}")
+			if _, made := all["Secret forewarn-console"]; made || !strings.Contains(all[x.workload], "name: mine") {
+				t.Error("the Secret that was named is not what is mounted")
+			}
+			if p := all["NetworkPolicy forewarn-console"]; !strings.Contains(p, "component: "+x.part) || !strings.Contains(p, "port: console") {
+				t.Errorf("who was named is not let in: %s", p)
+			}
+			for name := range renderText(t, x.nats+"console: {enabled: false}") {
+				if strings.HasSuffix(name, "-console") {
+					t.Errorf("%s is there without a console", name)
+				}
+			}
+		})
+	}
+	external := renderText(t, "nats: {url: 'nats://nats:4222'}")
+	if d := external["Deployment forewarn-console"]; !strings.Contains(d, "automountServiceAccountToken: false") || strings.Count(d, "path: /readyz\n            port: console") != 2 {
+		t.Error("the console has a token of the cluster, or is asked elsewhere whether it is ready:", d)
+	}
+	if _, ok := external["PodDisruptionBudget forewarn-console"]; !ok {
+		t.Error("a drain may take all consoles at once")
+	}
+	if _, ok := renderText(t, "nats: {url: 'nats://nats:4222'}\nconsole: {replicas: 1}")["PodDisruptionBudget forewarn-console"]; ok {
+		t.Error("the budget of a single console blocks every drain")
+	}
+}
+
+func TestWhatPeopleAreToldByGoesToThePartThatNotifies(t *testing.T) {
+	values := "notify: [{name: a, type: json}]\nroutes: [{to: [a]}]\ninhibit: [{source: [x=1], target: [x=2]}]\nmaintenance: [{name: m, from: '1:00', to: '2:00'}]\nconsole: {url: 'https://a.test'}\n"
+	for part, nats := range map[string]string{"matcher": "", "notifier": "nats: {url: 'nats://nats:4222'}\n"} {
+		for name, text := range renderText(t, values+nats) {
+			if !strings.HasPrefix(name, "ConfigMap") {
+				continue
+			}
+			for _, section := range []string{"notify:", "routes:", "inhibit:", "maintenance:"} {
+				if got, want := strings.Contains(text, "    "+section), name == "ConfigMap forewarn-"+part; got != want {
+					t.Errorf("%s: %s %v, want %v", name, section, got, want)
+				}
+			}
+			if name == "ConfigMap forewarn-"+part && !strings.Contains(text, "url: https://a.test") {
+				t.Errorf("%s: messages have no links", name)
+			}
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/forewarn/forewarn/matcher"
+	"github.com/forewarn/forewarn/matcher/notify"
 	"github.com/forewarn/forewarn/matcher/sightings"
 )
 
@@ -26,7 +27,7 @@ func (k *Console) api(mux *http.ServeMux) {
 		for _, x := range k.ranking().open {
 			if w := x.warning; f.fits(&w) {
 				w.Outlook = k.outlook(&w)
-				all = append(all, w)
+				all = append(all, notify.Filled(&w))
 			}
 		}
 		writeJSON(w, http.StatusOK, all)
@@ -38,7 +39,7 @@ func (k *Console) api(mux *http.ServeMux) {
 			return
 		}
 		e.warning.Outlook = k.outlook(&e.warning)
-		writeJSON(w, http.StatusOK, e.warning)
+		writeJSON(w, http.StatusOK, notify.Filled(&e.warning))
 	})
 	mux.HandleFunc("POST /api/warnings/{id}/feedback", func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, formBytes)
@@ -54,7 +55,7 @@ func (k *Console) api(mux *http.ServeMux) {
 func (k *Console) apiFeedback(r *http.Request) (sightings.Feedback, error) {
 	var f sightings.Feedback
 	if !personOf(r).api && !k.formHolds(r) {
-		return f, errStaleForm
+		return f, k.stale(r)
 	}
 	if err := json.NewDecoder(r.Body).Decode(&f); err != nil {
 		return f, problem{http.StatusBadRequest, "this is no feedback: " + err.Error(), `send {"verdict": "acknowledged"}`}

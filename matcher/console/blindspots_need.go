@@ -166,11 +166,11 @@ func (e *eye) look(n need) (sight Sight, last time.Time, says string) {
 	case len(names) == 0 && !given && watched >= settleKind:
 		return Missing, last, fmt.Sprintf("no source gives %s; none came for %s", kindText(n.kind.String()), span(watched))
 	case watched < Settle && !given:
-		return Untested, last, fmt.Sprintf("not seen yet; it was looked for for %s", span(watched))
+		return Untested, last, fmt.Sprintf("not seen in the %s that it was looked for", span(watched))
 	case n.kind == record.Event, n.kind == record.Alert, n.kind == record.Change:
 		return Quiet, last, fmt.Sprintf("none came for %s, and a source gives %s", span(watched), kindText(n.kind.String()))
 	case watched < Settle:
-		return Untested, last, fmt.Sprintf("not seen yet; it was looked for for %s", span(watched))
+		return Untested, last, fmt.Sprintf("not seen in the %s that it was looked for", span(watched))
 	}
 	return Unseen, last, fmt.Sprintf("never seen for %s, while other %s come", span(watched), kindText(n.kind.String()))
 }

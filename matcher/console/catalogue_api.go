@@ -39,7 +39,7 @@ func (k *Console) apiSignatures(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/playground", func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, workBytes)
 		if !personOf(r).api && !k.formHolds(r) {
-			k.failJSON(w, errStaleForm)
+			k.failJSON(w, k.stale(r))
 			return
 		}
 		var q question

@@ -142,7 +142,7 @@ func (d *detail) speak(sights map[string]RoleSight) {
 				if u.Slide != 0 {
 					from = "from " + u.Slide.String() + " after it"
 				}
-				r.Notes = append(r.Notes, fmt.Sprintf("unless, %s and for %s, there is %s", from, u.Window, whenWords(&u.When)))
+				r.Notes = append(r.Notes, fmt.Sprintf("unless, %s and for %s, %s", from, u.Window, thereIs(&u.When)))
 			}
 		}
 		r.Told = s.Frame == nil && (st.Name == s.Tell || s.Tell == "" && i == 0 && s.Order != signatures.Any)
@@ -151,14 +151,14 @@ func (d *detail) speak(sights map[string]RoleSight) {
 	if f := s.Frame; f != nil {
 		last := &d.Rungs[len(d.Rungs)-1]
 		for i := range f.Negates {
-			last.Notes = append(last.Notes, "unless there is "+whenWords(&f.Negates[i].When))
+			last.Notes = append(last.Notes, "unless "+thereIs(&f.Negates[i].When))
 		}
 	}
 	if in := s.Incident; in != nil {
 		add(spokenRung{Name: "incident", Title: in.Title, When: whenWords(&in.When), Often: oftenWords(in.Count, in.Distinct, in.Within)})
 	}
 	if s.Clear.When != nil {
-		text := "there is " + whenWords(s.Clear.When)
+		text := thereIs(s.Clear.When)
 		if s.Clear.For != 0 {
 			text += ", and no stage for " + s.Clear.For.String() + " after it"
 		}

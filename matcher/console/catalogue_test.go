@@ -238,6 +238,15 @@ func TestEveryConditionOfTheLanguageIsSaidAloud(t *testing.T) {
 	}
 }
 
+func TestAConditionIsAClauseOfItsKind(t *testing.T) {
+	event, change := signatures.Condition{Event: &signatures.EventCondition{}}, signatures.Condition{Change: &signatures.ChangeCondition{}}
+	require.Equal(t, "there is "+whenWords(&event), thereIs(&event))
+	require.Equal(t, whenWords(&change), thereIs(&change))
+	for _, c := range []signatures.Condition{{Any: []signatures.Condition{change, event}}, {All: []signatures.Condition{{Any: []signatures.Condition{change}}, event}}} {
+		require.Equal(t, whenWords(&c), thereIs(&c))
+	}
+}
+
 func TestBlindSpotsArePageAndJSON(t *testing.T) {
 	d := newDesk(t, nil)
 	text := said(d.get("/blind-spots"))

@@ -44,6 +44,22 @@ func whenWords(c *signatures.Condition) string {
 	return text
 }
 
+// thereIs says that a condition is met, as a clause: a record of which kind there is, or what becomes something.
+func thereIs(c *signatures.Condition) string {
+	first := c
+	for len(first.All)+len(first.Any) > 0 {
+		if len(first.All) > 0 {
+			first = &first.All[0]
+		} else {
+			first = &first.Any[0]
+		}
+	}
+	if first.Change != nil {
+		return whenWords(c)
+	}
+	return "there is " + whenWords(c)
+}
+
 func listWords(list []signatures.Condition, word string) string {
 	parts := make([]string, len(list))
 	for i := range list {

@@ -46,6 +46,14 @@ func formToken(visit string) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// stale says what is wrong with what is sent to the API without a form that holds: a browser's page is too old, and a program has no token.
+func (k *Console) stale(r *http.Request) error {
+	if _, err := r.Cookie(k.cookieName("visit")); err != nil {
+		return errNoToken
+	}
+	return errStaleForm
+}
+
 // formHolds reports whether the request carries the token of its own browser, as the field csrf or the header X-Csrf-Token.
 func (k *Console) formHolds(r *http.Request) bool {
 	c, err := r.Cookie(k.cookieName("visit"))

@@ -68,11 +68,22 @@ func (k *Console) routes() http.Handler {
 	})
 
 	outer := http.NewServeMux()
+	outer.HandleFunc("GET /readyz", k.ready)
 	outer.Handle("GET /static/{hash}/{name}", k.assets)
 	outer.HandleFunc("GET /sign-in", k.showSignIn)
 	outer.HandleFunc("POST /sign-in", k.doSignIn)
 	outer.Handle("/", k.signedIn(inner))
 	return k.guard(k.stripBase(k.crossOrigin.Handler(outer)))
+}
+
+// ready answers whoever sends people here, such as a load balancer, which cannot sign in: with 503 until the console knows every warning that there was when it
+// started, as a page before that would say that nothing is wrong.
+func (k *Console) ready(w http.ResponseWriter, _ *http.Request) {
+	if moment, _ := k.c.View.now(); !moment.caughtUp {
+		http.Error(w, "the warnings are still being read", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n")) // the client is gone when this fails
 }
 
 // stripBase takes the URL's path off, whether the proxy did that or not.

@@ -17,6 +17,7 @@ func (p problem) Error() string { return p.text }
 
 var (
 	errStaleForm = problem{http.StatusForbidden, "This form is not one of this browser's, or is too old.", "Load the page again, and send it once more."}
+	errNoToken   = problem{http.StatusForbidden, "A program sends the console's token, and this was sent without it.", "Name a file with a token in console.auth.token_file, and send it as a bearer token."}
 	errReadOnly  = problem{http.StatusForbidden, "This console only shows.", "Set console.writable to let people give feedback here, or use forewarn feedback."}
 )
 

@@ -1,6 +1,8 @@
 package console_test
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -81,6 +83,22 @@ func TestTheTokenOpensTheConsole(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, r.post("/sign-out", nil).StatusCode, "another site cannot sign people out")
 	require.Equal(t, http.StatusSeeOther, r.post("/sign-out", url.Values{"csrf": {csrf(t, page)}}).StatusCode)
 	require.Equal(t, http.StatusSeeOther, r.send("GET", "/", nil).StatusCode)
+}
+
+func TestWhoeverSendsPeopleHereNeedNotSignInToAskWhetherItIsReady(t *testing.T) {
+	signIn := func(c *console.Config) {
+		c.Options.Auth.TokenFile, c.Options.URL = tokenFile(t, secretToken), "https://sre.example.org/forewarn"
+	}
+	r := newEmptyRig(t, signIn)
+	for _, path := range []string{"/readyz", "/forewarn/readyz"} {
+		a := r.send("GET", path, nil, "Host", "10.1.2.3:9465", "Accept", "*/*")
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode, "a page would say that nothing is wrong")
+		require.Equal(t, "the warnings are still being read\n", a.body)
+	}
+	r.view.CaughtUp()
+	for _, path := range []string{"/readyz", "/forewarn/readyz"} {
+		require.Equal(t, "ok\n", r.get(path))
+	}
 }
 
 func TestSignInLeadsNowhereElse(t *testing.T) {
@@ -175,6 +193,14 @@ func TestFeedbackNeedsTheBrowsersOwnFormAndAWritableConsole(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, a.StatusCode, name)
 	}
 	require.Empty(t, r.book.Feedback(id))
+	for path, body := range map[string]string{"/api/warnings/" + id + "/feedback": `{"verdict":"acknowledged"}`, "/api/playground": `{"yaml":"id: a"}`} {
+		a, err := http.Post(r.at+path, "application/json", strings.NewReader(body)) //nolint:noctx,gosec // a program that has no cookie of a page
+		require.NoError(t, err)
+		told, err := io.ReadAll(a.Body)
+		require.NoError(t, errors.Join(err, a.Body.Close()))
+		require.Equal(t, http.StatusForbidden, a.StatusCode)
+		require.Contains(t, string(told), "console.auth.token_file", path)
+	}
 
 	for name, v := range map[string]url.Values{"no verdict": fields("verdict", ""), "another verdict": fields("verdict", "resolved"), "averted by nothing": fields("verdict", "averted"), "no such remedy": fields("verdict", "averted", "remedy", "99")} {
 		require.Equal(t, http.StatusUnprocessableEntity, r.post(path, v).StatusCode, name)

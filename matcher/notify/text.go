@@ -344,6 +344,16 @@ func Command(w *matcher.Warning, r *signatures.Remedy) string {
 	return b.String()
 }
 
+// Filled is a copy of the warning whose remedies have their commands as a person would be shown them, for programs that are given all of it.
+func Filled(w *matcher.Warning) matcher.Warning {
+	c := *w
+	c.Remedies = slices.Clone(w.Remedies)
+	for i := range c.Remedies {
+		c.Remedies[i].Command = Command(w, &w.Remedies[i])
+	}
+	return c
+}
+
 // shellWord quotes what a shell would read as more than one plain word: commands are made to be pasted, and a record's
 // values are not ours to trust.
 func shellWord(s string) string {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
 	"github.com/forewarn/forewarn/signatures"
 )
@@ -118,4 +120,18 @@ func TestPlainLeavesOutWhatMattersLeastAndNeverPartOfACommand(t *testing.T) {
 	w.Remedies[0].Command, w.Outlook = "echo "+strings.Repeat("x", 2000), nil
 	require.Contains(t, Plain(&w), "its command is too long for this message")
 	require.Contains(t, Plain(&w), "how long: no forecast yet")
+}
+
+func TestProgramsAreGivenCommandsAsPeopleAre(t *testing.T) {
+	w := matcher.Warning{
+		Key:      []record.Attr{{Key: "pod", Value: "{{ .namespace }}"}},
+		Remedies: []signatures.Remedy{{Do: "Look.", Risk: "look", Command: "kubectl -n {{ .namespace }} logs {{ .pod }}"}, {Do: "Wait.", Risk: "look"}},
+	}
+	var out strings.Builder
+	require.NoError(t, (&JSONLines{Out: &out}).Notify(t.Context(), Single(w)))
+	var told matcher.Warning
+	require.NoError(t, json.Unmarshal([]byte(out.String()), &told))
+	require.Equal(t, "kubectl -n <namespace> logs '{{ .namespace }}'", told.Remedies[0].Command)
+	require.Empty(t, told.Remedies[1].Command)
+	require.Equal(t, "kubectl -n {{ .namespace }} logs {{ .pod }}", w.Remedies[0].Command, "the warning itself stays as it is")
 }

@@ -180,10 +180,10 @@ func webhookBody(w *matcher.Warning, thread string) ([]byte, error) {
 	})
 }
 
-// fitted encodes a warning in less than so many bytes. What is too large loses evidence, the oldest but one first, then the remedies but the one to try first, and
-// says so; what none of that makes small enough stays as it is.
+// fitted encodes a warning, its commands filled, in less than so many bytes. What is too large loses evidence, the oldest but one first, then the remedies but the
+// one to try first, and says so; what none of that makes small enough stays as it is.
 func fitted(w *matcher.Warning, most int, limit string, encode func(*matcher.Warning) ([]byte, error)) ([]byte, error) {
-	c := *w
+	c := Filled(w)
 	for {
 		b, err := encode(&c)
 		if err != nil {

@@ -63,7 +63,7 @@ func (j *JSONLines) Notify(_ context.Context, n Notice) error {
 		}
 		return nil
 	}
-	return j.steps.each(n, func(w *matcher.Warning) error { return write(w) }, func(d *Digest) error {
+	return j.steps.each(n, func(w *matcher.Warning) error { return write(Filled(w)) }, func(d *Digest) error {
 		return write(digestTold{n.Thread, d})
 	})
 }

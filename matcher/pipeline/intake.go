@@ -32,6 +32,7 @@ type taker struct {
 	now       func() time.Time
 	delay     time.Duration
 	clean     func(*record.Record) int // nil leaves secrets in
+	attrs     record.Attrs
 
 	builder record.Builder
 	rec     record.Record
@@ -50,6 +51,7 @@ func (m *Matcher) intake(ctx, drain context.Context) error {
 	records, _ := m.c.Stream.Partitions()
 	t := &taker{
 		partition: RecordPartition(IntakeSource, records), out: out, dead: m.dead, metrics: m.metrics, now: m.c.Now, delay: m.c.IntakeDelay, clean: m.c.Clean,
+		attrs: m.c.IntakeAttrs,
 	}
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{
@@ -102,6 +104,11 @@ func (t *taker) take(ctx context.Context, m *stream.Message) error {
 	if err == nil {
 		if t.rec.Observed == 0 {
 			t.rec.Observed = t.now().UnixNano()
+		}
+		for _, a := range t.attrs {
+			if _, told := t.rec.Attrs.Get(a.Key); !told {
+				t.rec.Attrs = t.rec.Attrs.With(a.Key, a.Value)
+			}
 		}
 		if t.builder.Len() > 0 && t.builder.Size()+len(m.Data) > 2*intakeBytes { // a large one travels alone
 			if err := t.send(ctx); err != nil {

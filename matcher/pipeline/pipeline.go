@@ -50,6 +50,8 @@ type Config struct {
 	Intake bool
 	// IntakeDelay is how far the intake's mark stays behind its newest record; 0 means 10 s. See README.md.
 	IntakeDelay time.Duration
+	// IntakeAttrs are put onto the intake's records, as collectors do with theirs; what a record says itself wins.
+	IntakeAttrs record.Attrs
 	// Clean takes secrets out of the intake's records, as collectors do out of theirs, and returns how many there were. The one goroutine
 	// that calls it keeps nothing of the record. Nil leaves them in.
 	Clean func(*record.Record) int

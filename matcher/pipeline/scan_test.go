@@ -393,6 +393,27 @@ func TestTheIntakeTakesWhatIsGoodAndKeepsWhatIsNot(t *testing.T) {
 	require.EqualValues(t, 4, a.get())
 }
 
+func TestTheIntakeNamesTheClusterUnlessTheRecordDoes(t *testing.T) {
+	out := &sent{}
+	tk := &taker{
+		out: out, dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now), metrics: testMetrics(t),
+		now: func() time.Time { return start.Add(time.Minute) }, delay: 10 * time.Second, attrs: record.Attrs{{Key: record.Cluster, Value: "prod-eu"}},
+	}
+	in := make(chan stream.Message, 3)
+	for i, s := range []string{`"attrs":{"a":"1","z":"2"}`, `"attrs":{"k8s.cluster.name":"edge"}`, `"text":"c"`} {
+		in <- stream.Message{Seq: uint64(i + 1), Data: []byte(`{"kind":"log","time":"2026-03-01T12:00:30Z",` + s + `}`)}
+	}
+	close(in)
+	require.NoError(t, tk.run(t.Context(), t.Context(), in, (&acks{}).ack))
+	var b record.Batch
+	require.NoError(t, b.Decode(out.take()[0].data))
+	var clusters []string
+	for i := range b.Len() {
+		clusters = append(clusters, b.At(i).Attrs.Value(record.Cluster))
+	}
+	require.Equal(t, []string{"prod-eu", "edge", "prod-eu"}, clusters)
+}
+
 func TestTheIntakeLetsNoSecretOn(t *testing.T) {
 	secrets, err := collector.NewSecrets(collector.SecretOptions{})
 	require.NoError(t, err)

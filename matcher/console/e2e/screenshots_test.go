@@ -24,17 +24,23 @@ var update = flag.Bool("update", false, "take the screenshots of the README anew
 // The README shows the console as it is: what it shows is made here, and is small enough to be loaded with a page.
 func TestScreenshotsOfTheReadme(t *testing.T) {
 	b := startBrowser(t)
-	s := newStage(t, nil)
+	s, workshop := newStage(t, nil), newWorkshop(t)
 	for _, v := range []struct {
 		name, path string
 		window     window
 	}{
 		{"overview", "/", window{1280, 860, false}}, {"overview-dark", "/", window{1280, 860, true}},
 		{"warning", "/warnings/" + s.told[0].Warning.ID, window{1280, 1240, false}}, {"phone", "/", phone}, {"health", "/health", window{1280, 860, false}},
+		{"playground", "/playground?signature=etcd-slow-disk&test=1", window{1280, 1240, false}},
 	} {
 		x := newTab(t, b, v.window)
-		x.open(s.URL + v.path)
-		x.until("it is told how things are", `document.body.dataset.told`)
+		if v.name == "playground" {
+			x.open(workshop.URL + v.path)
+			x.until("it was tried", tried)
+		} else {
+			x.open(s.URL + v.path)
+			x.until("it is told how things are", `document.body.dataset.told`)
+		}
 		shot, err := png.Decode(bytes.NewReader(call(x, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data))
 		require.NoError(t, err)
 		var small bytes.Buffer

@@ -61,6 +61,78 @@ no_catalog: true
 custom_resources: {{ .Values.signatures.customResources }}
 {{- end -}}
 
+{{/* Where warnings go: for the part that notifies. */}}
+{{- define "forewarn.notify" -}}
+{{- range $section := list "notify" "routes" "inhibit" "maintenance" }}
+{{- with index $.Values $section }}
+{{ $section }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What clusters share of finished warnings: for every part that shows or tells one. */}}
+{{- define "forewarn.sightings" -}}
+{{- with .Values.sightings.share }}
+{{- if .url }}
+sightings:
+  share:
+    url: {{ .url | quote }}
+    {{- with .bucket }}
+    bucket: {{ . }}
+    {{- end }}
+    {{- if .tokenSecret }}
+    token_file: /etc/forewarn/sightings/token
+    {{- end }}
+    {{- if .credsSecret }}
+    creds_file: /etc/forewarn/sightings/creds
+    {{- end }}
+    {{- if .tlsSecret }}
+    ca_file: /etc/forewarn/sightings/ca.crt
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The part that serves the console, if any does. */}}
+{{- define "forewarn.consolePart" -}}
+{{- if .Values.console.enabled -}}{{ ternary "console" "matcher" (ne .Values.nats.url "") }}{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the console's token: none where a proxy alone signs people in. */}}
+{{- define "forewarn.consoleSecret" -}}
+{{- if .Values.console.auth.tokenSecret -}}{{ .Values.console.auth.tokenSecret }}{{- else if not .Values.console.auth.proxy.header -}}{{ include "forewarn.fullname" . }}-console{{- end -}}
+{{- end -}}
+
+{{/* The section console of a part: (list root part). Whoever does not serve it links to it. */}}
+{{- define "forewarn.console" -}}
+{{- $root := index . 0 -}}
+{{- $v := $root.Values.console -}}
+{{- if eq (index . 1) (include "forewarn.consolePart" $root) }}
+console:
+  listen: 0.0.0.0:{{ $v.port }}
+  {{- with $v.url }}
+  url: {{ . | quote }}
+  {{- end }}
+  auth:
+    {{- if include "forewarn.consoleSecret" $root }}
+    token_file: /etc/forewarn/console/token
+    {{- end }}
+    {{- if $v.auth.proxy.header }}
+    proxy:
+      {{- toYaml $v.auth.proxy | nindent 6 }}
+    {{- end }}
+  {{- if $v.tlsSecret }}
+  cert_file: /etc/forewarn/console/tls.crt
+  key_file: /etc/forewarn/console/tls.key
+  {{- end }}
+  writable: {{ $v.writable }}
+{{- else if $v.url }}
+console:
+  url: {{ $v.url | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* The configuration of a part: (list root own text). */}}
 {{- define "forewarn.config" -}}
 {{- $root := index . 0 -}}
@@ -129,18 +201,23 @@ spec:
         {{- if eq .part "matcher" }}{{- if not $root.Values.nats.url }}
         - {name: nats, containerPort: 4222}
         {{- end }}{{- end }}
+        {{- if eq .part (include "forewarn.consolePart" $root) }}
+        - {name: console, containerPort: {{ $root.Values.console.port }}}
+        {{- end }}
         {{- if eq .part (include "forewarn.receiver" $root) }}
         {{- range $name, $port := $root.Values.receive.ports }}
         - {name: {{ $name }}, containerPort: {{ $port }}}
         {{- end }}
         {{- end }}
-      # Ready and started: NATS answers, so that records can be taken or given. Alive: the process answers.
+      # Ready and started: NATS answers, so that records can be taken or given; of a console, that it knows every warning, whether NATS answers now or not. Alive: the process answers.
+      {{- $ready := "{path: /readyz, port: http}" }}
+      {{- if eq .part "console" }}{{- $ready = printf "{path: /readyz, port: console, scheme: %s}" (ternary "HTTPS" "HTTP" (ne $root.Values.console.tlsSecret "")) }}{{- end }}
       startupProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {{ $ready }}
         periodSeconds: 2
         failureThreshold: 90
       readinessProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {{ $ready }}
         periodSeconds: 10
         timeoutSeconds: 5
       livenessProbe:
@@ -176,6 +253,12 @@ spec:
         {{- if and $root.Values.receive.secret (eq .part (include "forewarn.receiver" $root)) }}
         - {name: receive, mountPath: /etc/forewarn/receive, readOnly: true}
         {{- end }}
+        {{- if and (include "forewarn.sightingsSources" $root) (not (has .part (list "node" "collector"))) }}
+        - {name: sightings, mountPath: /etc/forewarn/sightings, readOnly: true}
+        {{- end }}
+        {{- if and (include "forewarn.consoleSources" $root) (eq .part (include "forewarn.consolePart" $root)) }}
+        - {name: console, mountPath: /etc/forewarn/console, readOnly: true}
+        {{- end }}
         {{- .mounts | nindent 8 }}
   volumes:
     - name: config
@@ -198,6 +281,24 @@ spec:
     {{- if and $root.Values.receive.secret (eq .part (include "forewarn.receiver" $root)) }}
     - name: receive
       secret: {secretName: {{ $root.Values.receive.secret }}, defaultMode: 0440}
+    {{- end }}
+    {{- if not (has .part (list "node" "collector")) }}
+    {{- with include "forewarn.sightingsSources" $root }}
+    - name: sightings
+      projected:
+        defaultMode: 0440
+        sources:
+          {{- . | nindent 10 }}
+    {{- end }}
+    {{- end }}
+    {{- if eq .part (include "forewarn.consolePart" $root) }}
+    {{- with include "forewarn.consoleSources" $root }}
+    - name: console
+      projected:
+        defaultMode: 0440
+        sources:
+          {{- . | nindent 10 }}
+    {{- end }}
     {{- end }}
     {{- .volumes | nindent 4 }}
   {{- with $v.nodeSelector }}
@@ -234,6 +335,40 @@ spec:
 {{- end }}
 {{- with .Values.nats.tlsSecret }}
 - secret: {name: {{ . }}}
+{{- end }}
+{{- end -}}
+
+{{/* What is mounted of the secrets for the NATS that clusters share. */}}
+{{- define "forewarn.sightingsSources" -}}
+{{- with .Values.sightings.share }}
+{{- if .url }}
+{{- with .tokenSecret }}
+- secret: {name: {{ . }}, items: [{key: token, path: token}]}
+{{- end }}
+{{- with .credsSecret }}
+- secret: {name: {{ . }}, items: [{key: creds, path: creds}]}
+{{- end }}
+{{- with .tlsSecret }}
+- secret: {name: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What is mounted of the console's secrets. */}}
+{{- define "forewarn.consoleSources" -}}
+{{- with include "forewarn.consoleSecret" . }}
+- secret: {name: {{ . }}, items: [{key: token, path: token}]}
+{{- end }}
+{{- with .Values.console.tlsSecret }}
+- secret: {name: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+{{- end }}
+{{- end -}}
+
+{{- /* The ports of URLs with commas between them, for network policies. */ -}}
+{{- define "forewarn.natsPorts" -}}
+{{- range splitList "," . }}
+- {port: {{ regexFind ":[0-9]+$" (trimSuffix "/" .) | trimPrefix ":" | default "4222" }}}
 {{- end }}
 {{- end -}}
 
