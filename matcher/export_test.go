@@ -14,8 +14,12 @@ func (t *Tracker) Behave(m manner) { t.manner = m }
 
 // Sizes says where the memory is.
 func (t *Tracker) Sizes() map[string]int {
+	pages := 0
+	for _, p := range t.blocks.pages {
+		pages += len(p)
+	}
 	return map[string]int{
-		"held": t.blocks.held, "idle": t.blocks.idle, "pages": len(t.blocks.pages) * pageUnits * blockUnit, "slots": len(t.table.pages) * slotPage * 32, "index": len(t.table.index) * 4,
+		"held": t.blocks.held, "idle": t.blocks.idle, "pages": pages, "slots": len(t.table.pages) * slotPage * 32, "index": len(t.table.index) * 4,
 		"seen": len(t.seen.index)*4 + cap(t.seen.ring)*8, "evidence": t.evidence.bytes + len(t.evidence.spare)*evidenceChunk, "live": len(t.live), "pool": len(t.pool),
 	}
 }

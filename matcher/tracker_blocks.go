@@ -7,7 +7,8 @@ type block uint32
 
 const (
 	blockUnit  = 4
-	pageUnits  = 1 << 17 // a page is 512 KiB
+	pageUnits  = 1 << 17 // a page is 512 KiB,
+	firstUnits = 1 << 11 // but the first one 8 KiB and each after it twice as long, for trackers that hold little
 	blockHead  = 2       // the length
 	classes    = 1024    // of sizes: one for each unit up to 4 KiB; larger blocks have memory of their own
 	largeBlock = block(1 << 31)
@@ -49,8 +50,8 @@ func (b *blocks) alloc(n int) (block, []byte) {
 		b.free[units] = block(binary.LittleEndian.Uint32(b.raw(at)))
 		b.idle -= size
 	} else {
-		if len(b.pages) == 0 || b.end+units > pageUnits {
-			b.pages = append(b.pages, make([]byte, pageUnits*blockUnit))
+		if n := len(b.pages); n == 0 || b.end+units > uint32(len(b.pages[n-1])/blockUnit) {
+			b.pages = append(b.pages, make([]byte, min(firstUnits<<min(n, 16), pageUnits)*blockUnit))
 			b.end = 0
 			if len(b.pages) == 1 {
 				b.end = 1 // so that no block is 0
