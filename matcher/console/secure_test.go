@@ -173,6 +173,10 @@ func TestFeedbackNeedsTheBrowsersOwnFormAndAWritableConsole(t *testing.T) {
 	path := "/warnings/" + id
 	page := r.get(path)
 	token := csrf(t, page)
+	require.NotContains(t, page, `value="false-alarm" class="main"`)
+	asked := r.get(path + "?verdict=false-alarm")
+	require.Contains(t, asked, `value="false-alarm" class="main"`, "the link of a message leads to the button")
+	require.Equal(t, 1, strings.Count(asked, `class="main"`))
 	fields := func(more ...string) url.Values {
 		v := url.Values{"csrf": {token}, "verdict": {"acknowledged"}, "by": {"ines"}}
 		for i := 0; i < len(more); i += 2 {

@@ -27,6 +27,7 @@ var warningPage = page{
 		if err != nil {
 			return content{}, err
 		}
+		w.Asked = sightings.Verdict(r.URL.Query().Get("verdict"))
 		return content{title: w.Warning.Title + ", " + w.Warning.KeyText, data: w}, nil
 	},
 	follow: func(k *Console, r *http.Request) (follower, error) { return k.followWarning(r.PathValue("id")), nil },
@@ -46,6 +47,7 @@ type whole struct {
 	History  []revision
 	Links    []matcher.Link
 	Writable bool
+	Asked    sightings.Verdict // what a link in a message leads to say
 }
 
 // expectation is when sightings say that something comes.
