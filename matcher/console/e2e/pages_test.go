@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,31 +129,38 @@ func (x *tab) all(selector string) []string {
 	return ask[[]string](x, fmt.Sprintf(`[...document.querySelectorAll(%q)].map((e) => e.textContent)`, selector))
 }
 
-// The first view, with an empty cache: what travels, and until everything is painted. One of forty that is fast enough will do: what others do on the machine is no part of it.
+// The first view, with an empty cache: what travels, and until everything is painted, beside a page of one word that is opened in turn: what the browser and
+// the machine take for any page is no part of it. On a quiet machine the view itself is there in 240 ms.
 func TestTheFirstViewIsSmallAndFast(t *testing.T) {
 	b := startBrowser(t)
 	s := newStage(t, nil)
-	newTab(t, b, desk).open(s.URL + "/") // a browser that has just started is slow at whatever comes first
-	fastest := math.Inf(1)
-	for range 40 {
-		if fastest < 300 {
-			break
-		}
+	word := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><title>word</title><h1>word</h1>")
+	}))
+	defer word.Close()
+	type load struct{ Bytes, Answered, Painted, Ready float64 }
+	open := func(url string) load {
 		x := newTab(t, b, desk)
 		x.do(chromedp.Navigate("about:blank"))
-		x.open(s.URL + "/")
+		x.open(url)
 		x.until("it is painted", `performance.getEntriesByName("first-contentful-paint").length > 0`)
-		v := ask[struct{ Bytes, Answered, Painted, Ready float64 }](x, `new Promise((done) => new PerformanceObserver((list) => {
+		return ask[load](x, `new Promise((done) => new PerformanceObserver((list) => {
 			const page = performance.getEntriesByType("navigation")[0];
 			const all = [page, ...performance.getEntriesByType("resource")];
 			done({Bytes: all.reduce((n, e) => n + e.transferSize, 0), Answered: page.responseEnd, Painted: list.getEntries().at(-1).startTime, Ready: page.domContentLoadedEventEnd});
 		}).observe({type: "largest-contentful-paint", buffered: true}))`)
+	}
+	open(s.URL + "/") // a browser that has just started is slow at whatever comes first
+	fastest, least := math.Inf(1), math.Inf(1)
+	for n := 0; n < 40 && (n < 3 || fastest-least >= 300); n++ {
+		v, plain := open(s.URL+"/"), open(word.URL)
 		require.Less(t, v.Bytes, 200_000.0)
 		require.Greater(t, v.Bytes, 10_000.0, "what was measured is the page")
-		fastest = min(fastest, max(v.Painted, v.Ready))
-		t.Logf("%.0f bytes, answered after %.0f ms, painted after %.0f ms, ready after %.0f ms", v.Bytes, v.Answered, v.Painted, v.Ready)
+		fastest, least = min(fastest, max(v.Painted, v.Ready)), min(least, max(plain.Painted, plain.Ready))
+		t.Logf("%.0f bytes, answered after %.0f ms, painted after %.0f ms, ready after %.0f ms; a word is painted after %.0f ms", v.Bytes, v.Answered, v.Painted, v.Ready, plain.Painted)
 	}
-	require.Less(t, fastest, 300.0, "milliseconds")
+	require.Less(t, fastest-least, 300.0, "milliseconds")
 }
 
 func TestTheThemeIsTheSystemsUntilSomebodyChooses(t *testing.T) {
