@@ -67,6 +67,7 @@ func asAccount(t *testing.T, c *cluster.Cluster, all []*unstructured.Unstructure
 	require.NoError(t, yaml.Unmarshal([]byte(text), &tree))
 	delete(tree, "nats")
 	delete(tree, "listen")
+	delete(tree, "console") // its token is a mounted Secret
 	tree["data_dir"] = t.TempDir()
 	tree["kubernetes"] = map[string]any{"kubeconfig": kubeconfig}
 	change(tree)

@@ -77,8 +77,8 @@ func TestADearExpressionIsEndedAndTheParentGoesOn(t *testing.T) {
 	dear := strings.Replace(diskYAML, `'late by \d+ms'`, `'(?i)(?:`+strings.Repeat(`(?:[a-z]{1,900}|[a-y]{1,900})`, 5)+`)#$'`, 1)
 	x := &Trial{YAML: dear, Input: "2026-03-01T10:00:00Z heartbeat " + strings.Repeat("abcdefgh", 60_000)}
 	began := time.Now()
-	_, err := child(1, Bounds{Time: time.Second}).Run(t.Context(), x)
-	require.Less(t, time.Since(began), 10*time.Second)
+	_, err := child(1, Bounds{Time: 4 * time.Second}).Run(t.Context(), x) // in less, a slow machine ends it before it comes to the expression
+	require.Less(t, time.Since(began), 20*time.Second)
 	require.ErrorIs(t, err, ErrTrialTooDear)
 }
 
