@@ -8,6 +8,7 @@ CACHE   := .cache
 LINT    := $(CACHE)/golangci-lint
 LINT_VERSION := v2.15.0
 FUZZTIME ?= 10s
+ORACLE   ?= 100000
 PROMETHEUS := $(CACHE)/bin/prometheus
 ALERTMANAGER := $(CACHE)/bin/alertmanager
 PROMTOOL   := $(CACHE)/bin/promtool
@@ -48,7 +49,7 @@ $(LINT):
 
 property: ## 1,000,000 random cases of the scan in each of its ways, 100,000 of the matcher against its slow oracle, 20,000 of CRE rules
 	@FOREWARN_CASES=1000000 $(GO) test -count=1 -timeout 20m -run '^TestScanAgreesWithTheSlowLoop$$' -v ./matcher
-	@FOREWARN_CASES=100000 $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
+	@FOREWARN_CASES=$(ORACLE) $(GO) test -count=1 -timeout 20m -run '^(TestTrackerAgreesWithOracle|TestScanAgreesWithNaiveEvaluation)$$' -v ./matcher
 	@FOREWARN_CASES=20000 $(GO) test -count=1 -timeout 20m -run '^TestFramesAgreeWithReference$$' -v ./matcher
 
 kill: ## kill the matching process 100 times while records flow, and the collector of logs while they are written and rotated
