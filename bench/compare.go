@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -45,11 +46,15 @@ type Comparison struct {
 	Missing     []string     `json:"missing,omitempty"`  // rows that only one of them has
 }
 
+// plainScan is how the engine looked for literals when results did not tell.
+const plainScan = "plain look-ups"
+
 // Compare compares results by the Mann-Whitney test, which asks nothing of how rounds are distributed.
 func Compare(old, now *Result) *Comparison {
 	c := &Comparison{}
 	for _, x := range []struct{ what, a, b string }{
 		{"processor", old.Machine.CPU, now.Machine.CPU},
+		{"way of looking for literals", cmp.Or(old.Machine.Scan, plainScan), cmp.Or(now.Machine.Scan, plainScan)},
 		{"number of cores", fmt.Sprint(old.Machine.Cores), fmt.Sprint(now.Machine.Cores)},
 		{"Go", old.Machine.Go, now.Machine.Go},
 		{"benchmark", old.Command, now.Command},

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/forewarn/forewarn/matcher"
 )
 
 // Machine describes what a result was measured on.
@@ -14,6 +16,7 @@ type Machine struct {
 	MemoryMB int     `json:"memory_mb,omitempty"`
 	OS       string  `json:"os"`
 	Arch     string  `json:"arch"`
+	Scan     string  `json:"scan,omitempty"` // how the engine looks for literals here: [matcher.Kernel]
 	Kernel   string  `json:"kernel,omitempty"`
 	Go       string  `json:"go"`
 	Load     float64 `json:"load"` // the load average of the last minute when the run began: other work on the machine
@@ -21,7 +24,7 @@ type Machine struct {
 
 // ThisMachine describes the machine that it runs on. What the system does not tell is left out.
 func ThisMachine() Machine {
-	m := Machine{CPU: "unknown", Cores: runtime.GOMAXPROCS(0), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
+	m := Machine{CPU: "unknown", Cores: runtime.GOMAXPROCS(0), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), Scan: matcher.Kernel()}
 	for line := range strings.Lines(fileText("/proc/cpuinfo")) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			m.CPU = strings.TrimSpace(value)

@@ -28,7 +28,11 @@ func (r *Result) WriteText(to io.Writer) error {
 
 // String is the machine in a line.
 func (m Machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %.0f GB, %s/%s, %s, load %.1f at the start", m.CPU, m.Cores, float64(m.MemoryMB)/1024, m.OS, m.Arch, m.Go, m.Load)
+	scan := ""
+	if m.Scan != "" {
+		scan = ", " + m.Scan
+	}
+	return fmt.Sprintf("%s, %d cores, %.0f GB, %s/%s, %s%s, load %.1f at the start", m.CPU, m.Cores, float64(m.MemoryMB)/1024, m.OS, m.Arch, m.Go, scan, m.Load)
 }
 
 // table is a part of a result for people: rows with the same columns.

@@ -297,6 +297,11 @@ func (r *lazyRegex) flush(state uint32) uint32 {
 
 // isASCII reports whether all bytes are below 0x80.
 func isASCII(text []byte) bool {
+	n, high := highStart(text)
+	if high {
+		return false
+	}
+	text = text[n:]
 	for len(text) >= 64 {
 		b := text[:64]
 		x := binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) | binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:]) |

@@ -222,8 +222,10 @@ func (p *Program) texts() [textParts]*textIndex {
 func (p *Program) plan() {
 	p.passes = passesOf(p.texts())
 	for i := range p.passes {
-		if p.options.off&offVector != 0 {
-			p.passes[i].teddy = nil
+		if t := &p.passes[i]; p.options.off&offVector != 0 {
+			t.teddy = nil
+		} else {
+			t.gather = t.stride == 4 && gathersPay()
 		}
 	}
 }

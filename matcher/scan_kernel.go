@@ -10,12 +10,15 @@ import (
 // window, and one branch for each eight of them. Bounds are checked once, at the start; with checks inside it takes half as long again.
 
 // appendPositions appends the positions in [from, to) at which a window is in the bitmap. from is a multiple of the stride,
-// and eight bytes from every position on are readable: to is at most len(text)-7.
-func (t *tier) appendPositions(dst []uint32, text []byte, from, to int) []uint32 {
+// and eight bytes from every position on are readable: to is at most len(text)-7. With gather, vector instructions do most of it; they must be there.
+func (t *tier) appendPositions(dst []uint32, text []byte, from, to int, gather bool) []uint32 {
 	if to > len(text)-7 || from < 0 || len(t.bitmap) != 1<<(64-t.shift)/64 {
 		return dst // it can't be: find keeps the first two, build the third
 	}
 	in := lane{text: unsafe.Pointer(unsafe.SliceData(text)), bitmap: unsafe.Pointer(unsafe.SliceData(t.bitmap)), mask: t.mask(), shift: t.shift & 63}
+	if gather && t.stride == 4 {
+		dst, from = in.gather(dst, t.window, from, to)
+	}
 	switch {
 	case t.stride == 4 && t.window == 8:
 		return in.scan8(dst, from, to)

@@ -34,9 +34,10 @@ const textParts = 1 + len(additions{}.text)
 // textPass is one look at the windows of a text for a tier of all parts. Were each part looked for by itself, a single word that was added
 // would make the scan half as fast.
 type textPass struct {
-	tier  // its bitmap has the windows of all parts; of tables it has none
-	parts []textPart
-	teddy *teddy.Tables // in place of the bitmap, where it is faster
+	tier   // its bitmap has the windows of all parts; of tables it has none
+	parts  []textPart
+	teddy  *teddy.Tables // in place of the bitmap, where it is faster
+	gather bool          // windows are looked up eight at a time
 }
 
 type textPart struct {
@@ -118,7 +119,7 @@ func (p *Program) findLiterals(text []byte, ends []uint32, s *Scratch) {
 			if s.text.positions = s.text.positions[:0]; t.teddy != nil {
 				s.text.positions = t.scanVector(t.teddy, s.text.positions, padded, from, to)
 			} else {
-				s.text.positions = t.appendPositions(s.text.positions, padded, from, to)
+				s.text.positions = t.appendPositions(s.text.positions, padded, from, to, t.gather)
 			}
 			if len(s.text.positions) == 0 {
 				continue

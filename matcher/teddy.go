@@ -44,5 +44,5 @@ func newTeddy(x *textIndex, t *tier) *teddy.Tables {
 func (t *tier) scanVector(d *teddy.Tables, dst []uint32, text []byte, from, to int) []uint32 {
 	blocks := min(max(to-from, 0)/teddy.Block, teddy.Blocks(from, len(text)))
 	dst = d.AppendPlaces(dst, text, from, blocks)
-	return t.appendPositions(dst, text, from+teddy.Block*blocks, to)
+	return t.appendPositions(dst, text, from+teddy.Block*blocks, to, false)
 }
