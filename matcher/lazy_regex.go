@@ -45,7 +45,8 @@ const (
 	lazyUnknown   = 1<<32 - 1
 	lazyMatch     = 1<<32 - 2
 	lazyNever     = 1<<32 - 3
-	lazySpecial   = lazyNever // from here on: not a state
+	lazyAnew      = 1<<32 - 4 // nothing is begun, and what begins it is a known text
+	lazySpecial   = lazyAnew  // from here on: not a state
 	maxLazyStates = 400
 	maxLazySteps  = 3000
 	maxFlushes    = 8
@@ -237,7 +238,9 @@ func (r *lazyRegex) follow(state uint32, class int) uint32 {
 		if !r.anchored {
 			after = append(after, r.start)
 		}
-		if slices.Sort(after); len(after) > 0 {
+		if slices.Sort(after); len(r.prefix) > 0 && len(after) == 1 && after[0] == r.start {
+			n = lazyAnew
+		} else if len(after) > 0 {
 			n = r.state(slices.Compact(after), r.kindOf(b))
 		}
 	}
@@ -278,6 +281,12 @@ func (r *lazyRegex) match(text []byte) (matched, sure bool) {
 			return true, isASCII(text[:min(i+1, len(text))])
 		case lazyNever:
 			return false, true
+		case lazyAnew:
+			skip := bytes.Index(text[i+1:], r.prefix)
+			if skip < 0 {
+				return false, true
+			}
+			n, i = 0, i+skip
 		}
 		state = n
 		i++

@@ -31,7 +31,7 @@ func (r randomRegex) expression(depth int) string {
 func (r randomRegex) text() []byte {
 	var b strings.Builder
 	for range r.IntN(14) {
-		b.WriteString(r.pick("a", "b", "A", "B", "_", "-", " ", "7", "\n", "é", "ü", "k", "K", "s", "\u212a", "\u017f", "\xff", "\xc3", "\ufffd", "日"))
+		b.WriteString(r.pick("a", "b", "ab", "ab", "ab", "A", "B", "_", "-", " ", "7", "\n", "é", "ü", "k", "K", "s", "\u212a", "\u017f", "\xff", "\xc3", "\ufffd", "日"))
 	}
 	return []byte(b.String())
 }
@@ -39,7 +39,7 @@ func (r randomRegex) text() []byte {
 func TestLazyRegexAgreesWithPackageRegexp(t *testing.T) {
 	t.Parallel()
 	r := randomRegex{rand.New(rand.NewPCG(8, 1))}
-	matches := 0
+	matches, begun := 0, 0
 	for range 20_000 {
 		expr := r.expression(2)
 		want, err := regexp.Compile(expr)
@@ -47,6 +47,9 @@ func TestLazyRegexAgreesWithPackageRegexp(t *testing.T) {
 			continue
 		}
 		got := newLazyRegex(expr)
+		if len(got.prefix) > 1 {
+			begun++
+		}
 		for range 12 {
 			text := r.text()
 			if want.Match(text) {
@@ -58,6 +61,7 @@ func TestLazyRegexAgreesWithPackageRegexp(t *testing.T) {
 		}
 	}
 	require.Greater(t, matches, 40_000)
+	require.Greater(t, begun, 300, "expressions that begin with more than one known byte")
 }
 
 func TestLazyRegexWithTooManyStatesStaysRight(t *testing.T) {
@@ -129,4 +133,16 @@ func BenchmarkConfirm(b *testing.B) {
 			re.Match(line)
 		}
 	})
+}
+
+// A line that has what an expression begins with, and not the rest of it: most lines that an expression is asked about are such.
+func BenchmarkLazyRegexOnNearMisses(b *testing.B) {
+	re := newLazyRegex(`failed to attach volume after \d+(ms|s)`)
+	line := []byte(`E1126 12:00:00.000000 1 controller.go:114] failed to attach volume after the node pod="shop/cart-7d9f8b6c5d-x2x4q" err="rpc error: code = Internal desc = could not attach volume vol-0a1b2c3d4e5f: the instance was stopped while it was being attached"`)
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		if matched, sure := re.match(line); matched || !sure {
+			b.Fatal("it does not match")
+		}
+	}
 }
