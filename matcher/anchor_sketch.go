@@ -60,9 +60,11 @@ func gram(b []byte) uint32 {
 // how many literals they serve.
 func (s *sketch) weight(run []byte, t *tier) float32 {
 	const least = 3e-6
+	var steps [maxPlaces]float64
+	s.steps(&steps, run[:t.run()])
 	sum := least
 	for d := range t.stride {
-		sum += s.frequency(run[d:d+t.window], t)
+		sum += s.frequency(run[d:d+t.window], steps[d:], t)
 	}
 	return float32(sum)
 }
@@ -71,22 +73,32 @@ func (s *sketch) weight(run []byte, t *tier) float32 {
 func (s *sketch) least(text string) float64 {
 	shapes := tierShapes()
 	t := &shapes[tierOf(text)]
-	if len(text) < t.window {
+	b := viewBytes(text[:min(len(text), maxPlaces)])
+	if len(b) < t.window {
 		return 0
 	}
+	var steps [maxPlaces]float64
+	s.steps(&steps, b)
 	best := 1.0
-	for i := 0; i+t.window <= min(len(text), maxPlaces); i++ {
-		best = min(best, s.frequency(viewBytes(text[i:i+t.window]), t))
+	for i := 0; i+t.window <= len(b); i++ {
+		best = min(best, s.frequency(b[i:i+t.window], steps[i:], t))
 	}
 	return best
 }
 
-// frequency guesses how large a part of all places begins with the window: as often as it was counted, and a little of what is
-// likely from three bytes to the next.
-func (s *sketch) frequency(window []byte, t *tier) float64 {
+// steps sets of each three bytes of a text, which is no longer than dst, how likely the third is after the first two.
+func (s *sketch) steps(dst *[maxPlaces]float64, text []byte) {
+	for i := 0; i+3 <= len(text); i++ {
+		dst[i] = (float64(s.triple[gram(text[i:])]) + 0.1) / (float64(s.pairs[pair(text[i:])]) + 10)
+	}
+}
+
+// frequency guesses how large a part of all places begins with the window, whose steps these are: as often as it was counted, and a little of
+// what is likely from three bytes to the next.
+func (s *sketch) frequency(window []byte, steps []float64, t *tier) float64 {
 	likely := (float64(s.pairs[pair(window)]) + 0.1) / (s.total + 1)
-	for i := 0; i+3 <= len(window); i++ {
-		likely *= (float64(s.triple[gram(window[i:])]) + 0.1) / (float64(s.pairs[pair(window[i:])]) + 10)
+	for _, x := range steps[:len(window)-2] {
+		likely *= x
 	}
 	if s.sample == nil {
 		return likely
