@@ -12,6 +12,7 @@ import "math"
 // valid until the next Decode, and only while nobody writes to the wire bytes.
 type Batch struct {
 	header Header
+	sum    uint64
 	n      int
 	cols   [columns]column
 	ends   []uint32 // where each text ends, its separator not included
@@ -44,6 +45,9 @@ func (h *Header) HasKind(k Kind) bool { return h.Kinds&(1<<k) != 0 }
 
 // Header returns what the batch says as a whole. It is the batch's own: read it, do not write to it.
 func (b *Batch) Header() *Header { return &b.header }
+
+// Sum returns the frame's checksum, 0 of an empty Batch. [Batch.Decode] has compared it with the frame, and so it tells frames apart without reading one again.
+func (b *Batch) Sum() uint64 { return b.sum }
 
 // Len returns the number of records.
 func (b *Batch) Len() int { return b.n }

@@ -278,7 +278,9 @@ func TestDecodeRefusesEveryTruncationAndExtension(t *testing.T) {
 			}
 		}
 		require.Error(t, batch.Decode(append(bytes.Clone(wire), 0)))
+		require.Zero(t, batch.Sum(), "what was refused has no checksum")
 		require.NoError(t, batch.Decode(wire))
+		require.Equal(t, binary.LittleEndian.Uint64(wire[offSum:]), batch.Sum())
 	}
 }
 

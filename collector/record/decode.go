@@ -23,7 +23,7 @@ func (b *Batch) Decode(wire []byte) error {
 }
 
 func (b *Batch) clear() {
-	b.header, b.n, b.text = Header{}, 0, nil
+	b.header, b.sum, b.n, b.text = Header{}, 0, 0, nil
 	b.cols = [columns]column{}
 	clear(b.strings) // or they would keep the wire bytes of earlier frames alive
 	clear(b.attrs)
@@ -118,7 +118,7 @@ func (b *Batch) decode(wire []byte) error {
 	if err = b.decodeTexts(body, k); err != nil {
 		return err
 	}
-	b.n = k.records
+	b.sum, b.n = le.Uint64(wire[offSum:]), k.records
 	return nil
 }
 

@@ -135,11 +135,11 @@ func (w *worker) encode(partition int, s *scanned, hits []matcher.Hit, program *
 }
 
 // base begins the message ids of a batch's hits. With the program's digest, because a batch that is scanned again after a
-// reload may have other hits, which must not be taken for repeats; with the batch's hash, because a stream that was
+// reload may have other hits, which must not be taken for repeats; with the batch's checksum, because a stream that was
 // made anew counts from 1 again.
 func (w *worker) base(partition int, p *matcher.Program, m *stream.Message) string {
 	if w.digestOf != p {
 		w.digestOf, w.digest = p, xxhash.Sum64String(p.Digest())
 	}
-	return fmt.Sprintf("%d-%d-%016x", partition, m.Seq, xxhash.Sum64(m.Data)^w.digest)
+	return fmt.Sprintf("%d-%d-%016x", partition, m.Seq, w.batch.Sum()^w.digest)
 }
