@@ -30,6 +30,7 @@ type owner struct {
 
 	commitEvery time.Duration // the longest that an applied message waits for its commit
 	commitMax   int           // messages in a commit
+	behind      func() time.Duration
 
 	decoder  hitsDecoder
 	current  *matcher.Program
@@ -41,6 +42,7 @@ type owner struct {
 	changes  []matcher.Change
 	done     []uint64          // numbers of published outbox entries that the next commit takes away
 	applied  int               // messages since the last commit
+	next     time.Time         // before this there is no commit for what is to be told
 	told     map[string]uint32 // while catching up: what the stream already told, by warning
 	open     openWarnings
 	state    atomic.Pointer[ownerState]
@@ -172,14 +174,21 @@ func (o *owner) leftovers(ctx context.Context) error {
 // run follows what comes from in until it is closed or ctx ends, then commits and publishes what is under way with drain.
 func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack func(through uint64) error) error {
 	o.ack, o.window = ack, 0
-	timer := time.NewTimer(o.commitEvery)
+	timer, later := time.NewTimer(o.commitEvery), time.NewTimer(0)
 	defer timer.Stop()
+	defer later.Stop()
 	ready := make(chan struct{})
 	close(ready)
 	for {
 		var idle chan struct{}
+		var due <-chan time.Time
 		if len(o.changes) > 0 { // people wait for these: commit as soon as no message is ready
-			idle = ready
+			if wait := time.Until(o.next); wait > 0 {
+				later.Reset(wait)
+				due = later.C
+			} else {
+				idle = ready
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -200,6 +209,8 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 			if err := o.commit(drain); err != nil {
 				return err
 			}
+			continue
+		case <-due: // the next round finds it due
 			continue
 		case <-idle:
 		}

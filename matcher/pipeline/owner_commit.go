@@ -40,8 +40,14 @@ func (o *owner) commit(ctx context.Context) error {
 	}
 	o.report(true)
 	o.acknowledge()
+	o.next = time.Now().Add(min(o.behind()/lateness, o.commitEvery))
 	return nil
 }
+
+// lateness is the part of what warnings are late already that they may wait for the commit with the next ones, in a backlog. A commit writes each
+// progress that was hit since the last one, with all that waits in it, so that one for each warning writes those that are hit all the time again and again,
+// and makes all that follows later than this does.
+const lateness = 10
 
 // revisions encodes the changes: those that are to be told, and those that an earlier owner told.
 func (o *owner) revisions() (tell, kept []store.Revision) {

@@ -52,6 +52,7 @@ func testOwner(t *testing.T, s ledger, out publisher, past pastOf) *owner {
 		},
 		dead: newDeadLetters(memoryStore(t), slog.New(slog.DiscardHandler), time.Now),
 		log:  slog.New(slog.DiscardHandler), commitEvery: 500 * time.Millisecond, commitMax: 100,
+		behind: func() time.Duration { return 0 },
 	}
 }
 
@@ -118,6 +119,37 @@ func TestOwnerCommitsBeforeItTellsAndAcknowledges(t *testing.T) {
 	require.Empty(t, told(t, out))
 	require.EqualValues(t, 2, o.metrics.repeats.Value())
 	require.Equal(t, map[openKind]int{{"memory", signatures.High, matcher.InIncident}: 1}, o.state.Load().Open, "the state was restored")
+}
+
+func TestInABacklogWarningsShareACommit(t *testing.T) {
+	for _, c := range []struct {
+		behind time.Duration
+		waits  bool
+	}{{0, false}, {time.Second, false}, {24 * time.Hour, true}} {
+		t.Run(c.behind.String(), func(t *testing.T) {
+			out := &sent{}
+			o := testOwner(t, memoryStore(t), out, pastOf{})
+			o.behind = func() time.Duration { return c.behind }
+			o.commitEvery = time.Hour
+			require.NoError(t, o.restore(t.Context()))
+			in, a, done := make(chan stream.Message), &acks{}, make(chan error)
+			go func() { done <- o.run(t.Context(), t.Context(), in, a.ack) }()
+			acked := func(seq uint64) func() bool { return func() bool { return a.get() == seq } }
+
+			in <- hitsOf(t, 1, 1, "memory is getting low")
+			require.Eventually(t, acked(1), 10*time.Second, time.Millisecond, "the first waits for nothing")
+			in <- hitsOf(t, 2, 2, "memory is nearly gone")
+			if c.waits {
+				require.Never(t, acked(2), 100*time.Millisecond, time.Millisecond, "it waits for others to share the commit with")
+			} else {
+				require.Eventually(t, acked(2), 10*time.Second, time.Millisecond, "it waits for no message to come")
+			}
+			close(in)
+			require.NoError(t, <-done)
+			require.EqualValues(t, 2, a.get())
+			require.Equal(t, []string{"forming", "imminent"}, told(t, out))
+		})
+	}
 }
 
 func TestOwnerTellsAfterARestartWhatItHadNot(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // pace keeps the scanners of one process together while there is a backlog.
@@ -18,12 +20,14 @@ type pace struct {
 	mu      sync.Mutex
 	at      []uint64      // by partition: the number under way, 0 before the first, idle when there is none
 	changed chan struct{} // closed when any of them moves
+
+	late []atomic.Int64 // by partition: how old the batch was that was scanned last, 0 when there is no backlog
 }
 
 const idle = math.MaxUint64
 
 func newPace(partitions int, slack uint64) *pace {
-	return &pace{slack: slack, at: make([]uint64, partitions), changed: make(chan struct{})}
+	return &pace{slack: slack, at: make([]uint64, partitions), changed: make(chan struct{}), late: make([]atomic.Int64, partitions)}
 }
 
 func (p *pace) set(partition int, number uint64) {
@@ -40,6 +44,18 @@ func (p *pace) rest(partition int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.set(partition, idle)
+	p.late[partition].Store(0)
+}
+
+// scanned says that a batch of a partition was this old when it was scanned.
+func (p *pace) scanned(partition int, age time.Duration) { p.late[partition].Store(int64(max(age, 0))) }
+
+// behind is how late the scanners of this process are: the age of the oldest of the batches that they scanned last, 0 without a backlog.
+func (p *pace) behind() (d time.Duration) {
+	for i := range p.late {
+		d = max(d, time.Duration(p.late[i].Load()))
+	}
+	return d
 }
 
 // waits reports whether begin would wait for others with this number. oldest is what the partition still works on: others must not be far ahead

@@ -4,8 +4,11 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/forewarn/forewarn/collector/stream"
 )
 
 func TestNoScannerRunsAheadOfAnother(t *testing.T) {
@@ -65,4 +68,23 @@ func TestNoScannerTellsOfTimeBeforeTheOthersHaveSentWhatCameEarlier(t *testing.T
 		cancel()
 		require.False(t, <-level)
 	})
+}
+
+func TestHowLateABacklogIsIsWhatItsOldestPartitionIs(t *testing.T) {
+	p := newPace(3, 10)
+	require.Zero(t, p.behind(), "nothing came yet")
+	p.scanned(0, time.Minute)
+	p.scanned(1, time.Hour)
+	p.scanned(2, -time.Second)
+	require.Equal(t, time.Hour, p.behind())
+	p.rest(1)
+	require.Equal(t, time.Minute, p.behind(), "who has nothing to do is not late")
+	p.scanned(0, 0)
+	require.Zero(t, p.behind(), "a server's clock that goes ahead makes nobody late")
+
+	now := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
+	s := scanner{fetch: 8, now: func() time.Time { return now }}
+	require.Equal(t, time.Minute, s.age(&stream.Message{Time: now.Add(-time.Minute), Pending: 9}))
+	require.Zero(t, s.age(&stream.Message{Time: now.Add(-time.Minute), Pending: 8}), "what was asked for already is no backlog")
+	require.Zero(t, s.age(&stream.Message{Pending: 9}), "when it was stored is not known")
 }

@@ -73,7 +73,8 @@ type Config struct {
 	// at the latest after MarkEvery. More of them come again after a crash.
 	Window int
 
-	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 2 s. Warnings never wait for it. What is not committed is
+	// CommitEvery is the longest that an applied hit waits for its commit; 0 means 2 s. Warnings do not wait for it, but in a backlog a tenth of what
+	// they are late already, and never longer. What is not committed is
 	// applied again after a crash; a commit writes each progress that was hit since the last one, so that a shorter time writes
 	// those that are hit all the time again and again.
 	CommitEvery time.Duration
@@ -255,6 +256,7 @@ func (m *Matcher) Run(ctx context.Context) error {
 
 	owners, ownersCtx := errgroup.WithContext(hitsCtx)
 	for _, o := range m.owners {
+		o.behind = together.behind
 		owners.Go(func() error { return m.own(ownersCtx, drain, o) })
 	}
 	context.AfterFunc(ownersCtx, stopIntake) // an owner that cannot go on stops everything
@@ -321,7 +323,7 @@ func (m *Matcher) scan(ctx, drain context.Context, partition, hits int, together
 	defer out.Close(drain) //nolint:errcheck // what was not flushed is not acknowledged and comes again
 	s := &scanner{
 		partition: partition, hits: hits, workers: m.workers, out: out, dead: m.dead, metrics: m.metrics,
-		log: m.c.Logger, pace: together, markEvery: m.c.MarkEvery, windowMax: m.c.Window,
+		log: m.c.Logger, pace: together, markEvery: m.c.MarkEvery, windowMax: m.c.Window, fetch: m.c.Fetch, now: m.c.Now,
 	}
 	return m.follow(ctx, drain, func(context.Context) (stream.ConsumerConfig, error) {
 		return stream.ConsumerConfig{

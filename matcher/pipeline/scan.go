@@ -31,6 +31,8 @@ type scanner struct {
 	pace      *pace
 	markEvery time.Duration
 	windowMax int // batches
+	fetch     int // batches that are asked for ahead: what waits beyond them is a backlog
+	now       func() time.Time
 
 	queue  []*scanned  // being scanned, in the order in which they came; no more than there are workers
 	window int         // batches that are scanned and not acknowledged
@@ -154,6 +156,7 @@ func (s *scanner) sendFirst(ctx context.Context) error {
 	}
 	s.window++
 	s.last = x.message.Seq
+	s.pace.scanned(s.partition, s.age(&x.message))
 	switch {
 	case len(s.queue) > 0:
 		s.pace.reach(s.partition, s.queue[0].message.Seq)
@@ -164,6 +167,15 @@ func (s *scanner) sendFirst(ctx context.Context) error {
 		return s.flush(ctx)
 	}
 	return nil
+}
+
+// age is how long a batch lay in the stream, when so many lie behind it that they are a backlog; else 0. Alone the time would say little: the clock is
+// the server's.
+func (s *scanner) age(m *stream.Message) time.Duration {
+	if m.Pending <= uint64(s.fetch) || m.Time.IsZero() {
+		return 0
+	}
+	return s.now().Sub(m.Time)
 }
 
 // send publishes hits of m. Those that the server will never take are counted and kept as a dead letter: they must not hold up

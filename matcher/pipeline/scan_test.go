@@ -114,7 +114,7 @@ func scannerOf(t *testing.T, out publisher, p *matcher.Program, log *slog.Logger
 	t.Helper()
 	dead, metrics := newDeadLetters(memoryStore(t), log, time.Now), testMetrics(t)
 	return &scanner{
-		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: alone(1), markEvery: 100 * time.Millisecond, windowMax: 4,
+		partition: 1, hits: 3, out: out, dead: dead, metrics: metrics, log: log, pace: alone(1), markEvery: 100 * time.Millisecond, windowMax: 4, fetch: 32, now: time.Now,
 		workers: newWorkers(2, 3, func() *matcher.Program { return p }, newInputs(time.Now, time.Minute), NewCensus(time.Now), metrics),
 	}
 }
