@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/forewarn/forewarn/collector/record"
 	"github.com/forewarn/forewarn/matcher"
@@ -122,6 +123,11 @@ func (j *job) part(records int, take func(*Pattern) bool) part {
 		}
 	}
 	return p
+}
+
+// hasPatterns reports whether there is anything that a peer can look for.
+func (j *job) hasPatterns() bool {
+	return slices.ContainsFunc(j.patterns, func(p *Pattern) bool { return p != nil })
 }
 
 // every takes all patterns.

@@ -95,7 +95,7 @@ func (l *lineup) add(ctx context.Context, n int, dir string, first bool) error {
 		if !slices.Contains(l.options.Peers, p.name) || p.name == newlinesName && !first {
 			continue
 		}
-		if p.most > 0 && n > p.most || p.name != newlinesName && l.corpus.kindsOnly() {
+		if p.most > 0 && n > p.most || p.name != newlinesName && (l.corpus.kindsOnly() || !j.hasPatterns()) {
 			l.options.tell("%s: %s is not asked to look for %d signatures", l.corpus.Name, p.name, n)
 			continue
 		}

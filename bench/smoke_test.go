@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -82,7 +83,13 @@ func TestScanOfEveryKindOfRecordNeedsNoAllocation(t *testing.T) {
 	})
 	c, err := w.Corpus()
 	require.NoError(t, err)
-	rows, err := RunScan(t.Context(), c, []int{500}, ScanOptions{Rounds: 1})
+	var told []string
+	rows, err := RunScan(t.Context(), c, []int{500}, ScanOptions{
+		Rounds: 1, Peers: []string{naiveName, hyperscanName}, Tell: func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) },
+	})
 	require.NoError(t, err)
 	require.Less(t, rows[0].Metric(Allocations).Median(), 0.001)
+	require.Len(t, rows, 1)
+	require.Contains(t, told, "small: naive is not asked to look for 500 signatures", "peers know of texts alone")
+	require.Contains(t, told, "small: hyperscan is not asked to look for 500 signatures")
 }
