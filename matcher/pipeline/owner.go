@@ -28,9 +28,9 @@ type owner struct {
 	metrics    *metrics
 	log        *slog.Logger
 
-	commitEvery time.Duration // the longest that an applied message waits for its commit
-	commitMax   int           // messages in a commit
-	behind      func() time.Duration
+	commitEvery time.Duration        // the longest that an applied message waits for its commit
+	commitMax   int                  // messages in a commit
+	behind      func() time.Duration // how late the scanners of this process are
 
 	decoder  hitsDecoder
 	current  *matcher.Program
@@ -42,7 +42,7 @@ type owner struct {
 	changes  []matcher.Change
 	done     []uint64          // numbers of published outbox entries that the next commit takes away
 	applied  int               // messages since the last commit
-	next     time.Time         // before this there is no commit for what is to be told
+	next     time.Time         // there is no commit for what is to be told before this
 	told     map[string]uint32 // while catching up: what the stream already told, by warning
 	open     openWarnings
 	state    atomic.Pointer[ownerState]
@@ -180,16 +180,7 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 	ready := make(chan struct{})
 	close(ready)
 	for {
-		var idle chan struct{}
-		var due <-chan time.Time
-		if len(o.changes) > 0 { // people wait for these: commit as soon as no message is ready
-			if wait := time.Until(o.next); wait > 0 {
-				later.Reset(wait)
-				due = later.C
-			} else {
-				idle = ready
-			}
-		}
+		idle, due := o.urge(ready, later)
 		select {
 		case <-ctx.Done():
 			return o.finish(drain)
@@ -228,6 +219,19 @@ func (o *owner) run(ctx, drain context.Context, in <-chan stream.Message, ack fu
 			}
 		}
 	}
+}
+
+// urge says what to wait for before a commit of what is to be told, for which people wait: for nothing but that no message is ready, or
+// first for the end of what it waits in a backlog. Both are nil when there is nothing to tell.
+func (o *owner) urge(ready <-chan struct{}, later *time.Timer) (idle <-chan struct{}, due <-chan time.Time) {
+	if len(o.changes) == 0 {
+		return nil, nil
+	}
+	if wait := time.Until(o.next); wait > 0 {
+		later.Reset(wait)
+		return nil, later.C
+	}
+	return ready, nil
 }
 
 func (o *owner) finish(ctx context.Context) error {
